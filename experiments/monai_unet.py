@@ -1,6 +1,6 @@
 """What one would take without this project: MONAI's 3D BasicUNet, L1, patches, its sliding windows.
 
-A rival of ``pet_evidence.py``: the same training volumes in the same units, the same processor time, one thread.
+A rival of ``pet_volumes.py``: the same training volumes in the same units, the same processor time, one thread.
 MONAI's defaults stay as they are (features, instance norm, weights of windows), and its network sees the input alone.
 """
 

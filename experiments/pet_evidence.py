@@ -1,60 +1,56 @@
-"""What restores 1 % low-dose PET, and does it keep the label? From simulation on BrainWeb heads to tables.
+"""Does Task-GAN keep the label? The whole experiment on BrainWeb heads, from simulation to the published tables.
 
     python experiments/pet_evidence.py WORK --anatomy BRAINWEB              # every stage, resumes where it was
-    python experiments/pet_evidence.py WORK --stage train --stage judge --seeds 1
+    python experiments/pet_evidence.py WORK --anatomy BRAINWEB --stage train --seeds 1
     python experiments/pet_evidence.py WORK --publish results/pet-evidence
-    python experiments/pet_evidence.py TRIAL --anatomy BRAINWEB --trial     # every stage once, tiny: no result
 
-Test heads are never seen in training (8 heads train, 2 validate, 4 test). A generator of slices that is given
-neighbours and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN,
-Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of single slices, L1 of a generator of volumes, MONAI's 3D
-BasicUNet in the same processor time as that, and two filters whose parameters the validation subjects choose.
-λ and μ were chosen on the validation subjects of the same cohort by the sweeps of the experiment before this one.
+Test heads are never seen in training (8 heads train, 2 validate, 4 test). λ, μ and the best setting are chosen by
+``taskgan sweep`` on the validation subjects, before any test image is restored: run the stages ``cohort`` and
+``sweep`` first, write the choice into ``pet-evidence.yaml`` and ``METHODS``, then the other stages.
+The last two stages ask judges that chose nothing, and how much of the label one slice holds (``taskgan limit``).
+Stages and seeds can be run by several processes, one after another or
+at once: each run folder belongs to one of them.
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from experiment import SEEDS, Experiment, Method, called, complete
-from taskgan.core.files import read_yaml, write_yaml
-from taskgan.recipe import Recipe, read_recipe
+from experiment import SEEDS, Experiment, Method, Sweep, called
+from taskgan.recipe import Recipe
 
-COHORT: dict[str, Any] = {"subjects": 200, "positive": 0.35, "borderline": 0.25, "splits": (0.6, 0.14, 0.26)}
-TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "splits": (0.5, 0.25, 0.25)}
-FILTERS = ("gaussian", "nlm")
-MONAI = "monai"
-WARM = "warm"
+SUBJECTS, SPLITS, POSITIVE, BORDERLINE = 200, (0.6, 0.14, 0.26), 0.35, 0.25
+# What is compared, as changes of the recipe. All have the same generator, seeds, data order and steps; only
+# CycleGAN's does not add its input: two generators that start as the identity pay nothing and never leave it.
+# GAN has the λ that suited GAN, Task-GAN the λ and μ that suited Task-GAN (sweep-weights, rule below).
 METHODS = {
     "l1": Method(("objective=l1",)),
-    "gan": Method(("objective=gan",)),
-    "task_gan": Method(("objective=task_gan",)),
-    "l1_task": Method(("objective=task_gan", "loss.lambda_gan=0")),
-    "l1_slice": Method(("objective=l1", "data.context=[]", "data.neighbours=0", "generator.residual=true")),
-    "l1_volume": Method(("objective=l1",)),
-    MONAI: Method(("objective=l1",)),
+    "cycle_gan": Method(("objective=cycle_gan", "generator.residual=false")),
+    "gan": Method(("objective=gan", "loss.lambda_gan=0.1")),
+    "task_gan": Method(("task.training=joint",)),
+    "task_gan_frozen": Method(("task.training=frozen",)),
+    # The best setting of sweep-forms: two slices on either side as further channels; and GAN and L1 with the same,
+    # because a comparison with the GAN of one slice would call the neighbours' gain Task-GAN's.
+    "l1_25d": Method(("objective=l1", "data.neighbours=2")),
+    "gan_25d": Method(("objective=gan", "loss.lambda_gan=0.1", "data.neighbours=2")),
+    "task_gan_25d": Method(("task.training=joint", "data.neighbours=2")),
 }
-GO_ON = ("l1", "gan", "task_gan", "l1_task")
-FIRST = ("objective=l1", "optimiser.lr=1.0e-3")
-STEPS = {WARM: 350, "l1_slice": 300, "l1_volume": 300}
-# They cost as much as all others together: one seed.
-ONE_SEED = ("l1_volume", MONAI)
-TRIAL = (
-    "generator={width: 8, max_width: 16, depth: 3, norm: none, dropout_layers: 1, residual: 4}",
-    "discriminator={widths: [8, 8, 8], norm: instance}",
-    "loss.feature_layers=[1, 2]",
-    *(f"{one}.{key}" for one in ("task.pretrain", "judge") for key in ("steps=12", "width=8", "validate_every=6")),
-    *(f"{key}=12" for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")),
-)
+# Every setting within 1 dB of the best PSNR may be chosen: the smallest error of the judge wins (among those with
+# μ > 0 for Task-GAN, with μ = 0 for GAN). The second sweep is made at the weights of the first.
+SHORT = ("validation.every=250", "validation.save_every=250")
+SWEEPS = {
+    "sweep-weights": Sweep(
+        (*SHORT, "task.training=frozen"), ("loss.lambda_gan=0.1,0.3,1", "loss.mu_task=0,0.03,0.1,0.3")
+    ),
+    "sweep-forms": Sweep(
+        SHORT,
+        ("task.training=frozen,joint", "task.features=0,0.1", "data.neighbours=0,2"),
+        ("objective=gan", "data.neighbours=2"),
+    ),
+}
 # Who is audited, the first against the others: by a second network too, which had no part in choosing any setting.
-AUDITED = ("task_gan", "gan", "l1")
+AUDITED = ("task_gan_25d", "gan_25d", "task_gan", "gan", "l1")
 _ABOUT = """# PET evidence
-
-1 % low-dose amyloid PET. `l1`, `gan`, `task_gan` and `l1_task` (λ = 0) see neighbours and smoothed copies, and go on
-from the same weights for the same steps; `l1_slice` sees one slice, `l1_volume` the volume; `monai` is MONAI's 3D
-BasicUNet; `gaussian` and `nlm` are filters.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
 
@@ -64,8 +60,9 @@ python experiments/pet_evidence.py WORK --publish results/pet-evidence
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every case in `cases.csv`; what judges that chose nothing say of who flipped in `audit/`; how much of
-the label the input holds in `limit-judge/`; processor time and steps of every training in `processor.yaml`.
+`evidence.yaml`; every case in `cases.csv`; the choice of λ, μ and the best setting on validation subjects in
+`sweep*/`; what judges that chose nothing say of who flipped in `audit/`; how much of the label one slice holds in
+`limit-judge/` and `limit-task/`.
 """
 
 
@@ -76,114 +73,60 @@ class Pet(Experiment):
     data = ("--anatomy", "with BrainWeb's tissue files")
     source = Path(__file__).with_name("pet-evidence.yaml")
     methods = METHODS
-    untrained = FILTERS
-    groups = (("cohort",), ("train", "judge"), ("report",), ("audit",), ("limit",))
-    beside = {"report-l1": ("l1", *FILTERS, "l1_slice", "l1_volume", MONAI, "gan", "task_gan", "l1_task")}  # noqa: RUF012
-    small = TRIAL
+    sweeps = SWEEPS
+    sweep_steps = 500
+    within = 1.0
+    groups = (*Experiment.groups, ("audit",), ("limit",))
     about = _ABOUT
 
-    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
-        return [(m, s) for m, s in super().runs(methods, seeds) if m not in ONE_SEED or s == SEEDS[0]]
-
-    def recipe(self, name: str, seed: int, further: Sequence[str] = ()) -> Recipe:
-        count = [f"optimiser.steps={STEPS[name]}"] if name in STEPS and not self.trial else []
-        own = [*self.changes, f"seed={seed}", *count]
-        if name == "l1_volume":  # the shipped one; everything else is the experiment's
-            base = self.base()
-            small = [change for change in own if not change.startswith(("generator", "discriminator", "loss"))]
-            recipe = read_recipe("pet-volume-demo", small)
-            same = {one: getattr(base, one) for one in ("task", "judge", "machine", "validation")}
-            return recipe.model_copy(update=same)
-        changes = FIRST if name == WARM else self.methods[name].changes
-        slow = ["optimiser.lr=1.0e-3"] if name == "l1_slice" else []
-        return read_recipe(self.source, [*changes, *slow, *own, *further])
+    def reading(self, method: str, seed: int) -> Recipe:
+        return self.recipe(method, seed)
 
     def make_cohort(self, folder: Path) -> None:
         from taskgan.simulate.pet.cohort import simulate_pet
         from taskgan.simulate.pet.settings import PetSimulation
 
-        simulate_pet(self.cohort, PetSimulation(anatomy=folder, **COHORT | (TRIAL_COHORT if self.trial else {})))
-
-    def train(self, method: str, seed: int) -> None:
-        """Some begin where the first steps ended; MONAI has the processor time of the generator of volumes."""
-        from taskgan.train.run import train
-
-        run = self.run(method, seed)
-        if method == MONAI:
-            return
-        start = None
-        if method in GO_ON:
-            start = self.run(WARM, seed)
-            self.train(WARM, seed)
-        begun = time.process_time()
-        train(self.recipe(method, seed), self.table, run, start=start)
-        spent = time.process_time() - begun
-        record = run / "processor.yaml"
-        if spent > 5 or not record.is_file():  # not that of a call that found it finished
-            before = read_yaml(record)["seconds"] if record.is_file() else 0
-            write_yaml(record, {"seconds": round(before + spent)})
-
-    def judge(self, method: str, seed: int) -> None:
-        """Filters come from no run, and MONAI's network is trained and applied here."""
-        restored = self.run(method, seed) / "restored"
-        if method in FILTERS and not complete(restored):
-            from taskgan.restore.filters import restore_by_filter
-
-            restore_by_filter(method, [self.table], restored, recipe=self.base(), split="test")
-        if method == MONAI and not (restored / "monai.yaml").is_file():
-            from monai_unet import train_and_restore
-            from taskgan.cohort.pairs import read_pairs
-
-            seconds = read_yaml(self.run("l1_volume", seed) / "processor.yaml")["seconds"]
-            restored.mkdir(parents=True, exist_ok=True)
-            train_and_restore(read_pairs(self.cohort), self.base().data, restored, seconds=seconds, seed=seed)
-        super().judge(method, seed)
-
-    def restored(self, run: Path, out: Path, split: str) -> Path:
-        there = complete(out) or (out / "monai.yaml").is_file()
-        return out if there else super().restored(run, out, split)
+        settings = PetSimulation(
+            subjects=SUBJECTS, anatomy=folder, positive=POSITIVE, borderline=BORDERLINE, splits=SPLITS
+        )
+        simulate_pet(self.cohort, settings)
 
     def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
-        """Beside the common ones: judges that chose nothing, and what the input holds."""
+        """Beside the common ones: judges that chose nothing, and what a slice holds."""
         if name == "audit":
-            for seed in asked.seeds:
-                self.audit(seed)
+            self.audits(asked.seeds)
         elif name == "limit":
             self.limit()
         else:
             super().stage(name, asked, share)
 
     def limit(self) -> None:
-        """How much of the label the input with its smoothed copies holds; images by the first seed's L1."""
+        """How much of the label one slice holds; images by the first seed's models."""
         from taskgan.limit.run import limit
 
-        restored = [self.run(name, SEEDS[0]) / "restored" for name in ("l1_volume", "l1", "gan", "task_gan")]
-        limit(self.base(), self.cohort, self.work / "limit" / "judge", restored=restored)
+        runs = [self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")]
+        models = [run for run in runs if (run / "model").is_dir()]
+        for reader in ("judge", "task"):
+            limit(self.base(), self.cohort, self.work / "limit" / reader, models=models, reader=reader)
 
-    def audit(self, seed: int) -> None:
+    def audits(self, seeds: Sequence[int]) -> None:
+        for seed in seeds:
+            self.audit(seed, f"seed{seed}", "none")
+            # Of one seed, half of the test subjects calibrate the conformal intervals that the other half tests.
+            if seed == SEEDS[0]:
+                self.audit(seed, "conformal", "0.5")
+
+    def audit(self, seed: int, name: str, calibration: str) -> None:
         from taskgan.audit.inputs import AuditSettings, select_cases
         from taskgan.audit.run import audit
         from taskgan.cohort.pairs import read_pairs
         from taskgan.cohort.restorations import find_restorations
 
         pairs = read_pairs(self.cohort)
-        methods = [find_restorations(self.run(one, seed) / "restored", pairs, one) for one in AUDITED]
-        inputs = select_cases(pairs, methods, self.recipe(AUDITED[0], seed))
-        out = self.work / "audit" / f"seed{seed}"
-        audit(inputs, out, settings=AuditSettings(calibration="none"), overwrite=True)
-
-    def publish(self, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
-        super().publish(out, methods, seeds)
-        runs = [*self.runs(methods, seeds), *((WARM, seed) for seed in seeds)]
-        spent = {}
-        for name in sorted(self.run(*run).name for run in runs):
-            for record in (
-                self.work / "runs" / name / "processor.yaml",
-                self.work / "runs" / name / "restored" / "monai.yaml",
-            ):
-                if record.is_file():
-                    spent[name] = read_yaml(record)
-        write_yaml(out / "processor.yaml", spent)
+        found = [find_restorations(self.run(one, seed) / "restored", pairs, one) for one in AUDITED]
+        settings = AuditSettings(calibration=calibration)
+        inputs = select_cases(pairs, found, self.recipe(AUDITED[0], seed))
+        audit(inputs, self.work / "audit" / name, settings=settings, overwrite=True)
 
 
 if __name__ == "__main__":
