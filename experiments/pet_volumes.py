@@ -9,7 +9,7 @@ Test heads are never seen in training (8 heads train, 2 validate, 4 test). A gen
 neighbours and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN,
 Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of single slices, L1 of a generator of volumes, MONAI's 3D
 BasicUNet in the same processor time as that, and a Gaussian whose width the validation subjects choose.
-λ (.1, GAN's) and μ (.03) were chosen on the validation subjects of the same cohort by the sweeps of ``pet_evidence.py``.
+λ (.1, GAN's) and μ (.03) were chosen on validation subjects of the same cohort by the sweeps of ``pet_evidence.py``.
 """
 
 import argparse
