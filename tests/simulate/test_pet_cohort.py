@@ -146,7 +146,7 @@ def test_it_stops_at_once_and_in_words(tmp_path: Path, number: signal.Signals, c
     assert "Traceback" not in said
 
 
-def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, monkeypatch, capsys):
+def test_same_bytes_in_parts_with_two_workers_and_after_an_interruption(made, tmp_path, monkeypatch, capsys):
     out = tmp_path / "again"
 
     def stop_after_two(*args):
@@ -165,11 +165,16 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     (out / "sub-003/pet").mkdir(parents=True, exist_ok=True)
     (out / "sub-003/pet/.partial-killed.nii.gz").write_bytes(b"half a file")
     monkeypatch.setattr(driver, "simulate_subjects", module_run)
-    simulate_pet(out, SETTINGS, workers=2)
+    simulate_pet(out, SETTINGS, workers=2, part="2/2")
+    assert "part 2/2 is done, 1 not yet" in capsys.readouterr().out
+    assert not (out / "pairs.csv").exists()
+    simulate_pet(out, SETTINGS, workers=2, part="1/2")
     assert (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns == first
     assert _sums(out) == _sums(made)
     capsys.readouterr()
     simulate_pet(out, SETTINGS)
+    simulate_pet(out, SETTINGS, part="1/2")  # of a job that was put in the queue twice
+    assert _sums(out) == _sums(made)
     assert "is complete: 6 subjects" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.sweep.plan import GridAxis, grid_values, parse_grid, parse_seeds, parse_share, short_key
+from taskgan.sweep.plan import GridAxis, grid_values, parse_grid, parse_seeds, short_key
 
 scalars = (
     st.integers(-1000, 1000)
@@ -77,14 +77,6 @@ def test_seeds() -> None:
     for wrong in ("", "a", "1,1", "01,1", "-1", "0,,1"):
         with pytest.raises(UserError, match="different whole numbers"):
             parse_seeds(wrong, 0)
-
-
-def test_shares() -> None:
-    assert parse_share(None) is None
-    assert parse_share("2/8") == (2, 8)
-    for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
-        with pytest.raises(UserError, match="K from 1 to N"):
-            parse_share(wrong)
 
 
 def test_the_tasks_of_a_list_keep_their_whole_names() -> None:

@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.sweep.folder import effective_settings, run_digest, setting_digest
-from taskgan.sweep.plan import (
-    GridAxis,
-    parse_grid,
-    plan_sweep,
-    run_folder_name,
-    select_share,
-    short_key,
-    with_values,
-    yaml_text,
-)
+from taskgan.sweep.plan import GridAxis, parse_grid, plan_sweep, run_folder_name, short_key, with_values, yaml_text
 
 BASE = Recipe()
 # Every kind of key and value, so that names meet numbers, words, switches, lists and null.
@@ -147,14 +138,6 @@ def test_a_larger_draw_holds_the_smaller_one() -> None:
     assert drawn(8, 5)[:4] == drawn(4, 5)
     assert drawn(8, 5) != drawn(8, 6)
     assert len(drawn(99, 5)) == 16
-
-
-def test_shares_are_disjoint_and_whole() -> None:
-    trials = plan_sweep(BASE, axes("loss.mu_task=0.1,0.2,0.3,0.4,0.5"), [0]).trials
-    shares = [select_share(trials, (k, 3)) for k in (1, 2, 3)]
-    assert sorted(t.name for s in shares for t in s) == sorted(t.name for t in trials)
-    assert [len(s) for s in shares] == [2, 2, 1]
-    assert select_share(trials, None) == list(trials)
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,10 @@ def test_shares_of_an_array_job_and_the_call_that_joins(
     asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (2, 1):
-        run_sweep(replace(asked, only=f"{number}/2"))
+        run_sweep(replace(asked, part=f"{number}/2"))
         assert not (asked.out / "sweep.csv").exists()
     assert [recipe.mu_task for recipe in workshop.trained] == [0.1, 0.01, 1.0]
-    assert "share 1/2 is done" in capsys.readouterr().out
+    assert "part 1/2 is done" in capsys.readouterr().out
     run_sweep(asked)
     assert len(workshop.trained) == 3
     assert len(table(asked)) == 3
@@ -191,7 +191,7 @@ def test_equal_settings_are_said(asked: SweepOptions, workshop: Workshop, capsys
         ({"grid": ()}, "nothing to sweep"),
         ({"grid": ("loss.mu_tsk=1",)}, "did you mean mu_task"),
         ({"choose": "best"}, "expected one of balanced"),
-        ({"only": "3/2"}, "K from 1 to N"),
+        ({"part": "3/2"}, "K from 1 to N"),
         ({"seeds": "x"}, "different whole numbers"),
         ({"against": ("objective=gan,l1",)}, "has 2 values, expected one"),
         ({"against": ("seed=1",)}, "--against seed cannot be swept"),
@@ -305,9 +305,9 @@ def test_a_share_tells_what_failed_too(
     asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.01
-    assert run_sweep(replace(asked, only="1/2")).failed == 1
+    assert run_sweep(replace(asked, part="1/2")).failed == 1
     assert "1 of 2 runs of " in capsys.readouterr().out.splitlines()[-1]
-    assert run_sweep(replace(asked, only="2/2")).failed == 0
+    assert run_sweep(replace(asked, part="2/2")).failed == 0
 
 
 def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(asked: SweepOptions, workshop: Workshop) -> None:

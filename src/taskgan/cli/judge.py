@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Cohort, Overwrite, RecipeName, Recognisers, Restored, SuvrCut, TaskName
+from taskgan.cli.options import Cohort, Overwrite, PartOf, RecipeName, Recognisers, Restored, SuvrCut, TaskName
 
 
 def evaluate(
@@ -23,6 +23,7 @@ def evaluate(
     false_lesions: Annotated[
         float, typer.Option(help="False lesions an image that the lesion observer may make on clean images.")
     ] = 1.0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Judge restorations: image quality, task network, independent judge, and what is measured by masks.
@@ -44,6 +45,7 @@ def evaluate(
         method=method,
         store=recognisers,
         overwrite=overwrite,
+        part=part,
         settings=evaluation_settings(slices=slices, suvr_cut=suvr_cut, false_lesions=false_lesions),
     )
 

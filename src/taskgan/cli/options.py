@@ -27,6 +27,13 @@ TaskName = Annotated[
 Seed = Annotated[int, typer.Option(min=0)]
 Subjects = Annotated[int, typer.Option(min=1, help="Number of subjects.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")]
+PartOf = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        help="K/N, for job arrays: every N-th subject from the K-th on; the part that ends last writes the tables.",
+    ),
+]
 Threads = Annotated[int, typer.Option("--workers", min=0, help="Threads; 0 takes every core.")]
 Anatomy = Annotated[
     Path | None,

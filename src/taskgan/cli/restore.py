@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Index, Overwrite, Select, parse_select
+from taskgan.cli.options import Index, Overwrite, PartOf, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
@@ -87,13 +87,14 @@ def restore(
             min=0, help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains."
         ),
     ] = 0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     refined: dict[str, Any] = {"keep_values": keep_values, "average": average, "toward": toward, "strength": strength}
     of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
     of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series}
-    of_models |= {"--engine": engine != "torch", "--index": index}
+    of_models |= {"--engine": engine != "torch", "--index": index, "--part": part}
     of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
     common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
     if model == RELAXOMETRY:
@@ -124,6 +125,7 @@ def restore(
             pdf=pdf,
             enlarge=enlarge,
             refinement=Refinement(**refined),
+            part=part,
             **common,
         )
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Anatomy, NewCohort, Seed, Subjects, Workers
+from taskgan.cli.options import Anatomy, NewCohort, PartOf, Seed, Subjects, Workers
 
 group = typer.Typer(help="Make a cohort from physics.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,6 +33,7 @@ def simulate_pet(
     ] = 1.0,
     seed: Seed = 0,
     workers: Workers = 0,
+    part: PartOf = None,
 ) -> None:
     """Amyloid PET at standard and low dose: anatomy, uptake, TOF projection, thinning, OSEM."""
     from taskgan.simulate.pet.cohort import simulate_pet as run
@@ -54,7 +55,7 @@ def simulate_pet(
         counts=counts,
         seed=seed,
     )
-    run(out, settings, workers=workers)
+    run(out, settings, workers=workers, part=part)
 
 
 @group.command("mr")
@@ -73,6 +74,7 @@ def simulate_mr(
     ] = 0.3,
     seed: Seed = 0,
     workers: Workers = 0,
+    part: PartOf = None,
 ) -> None:
     """Six MR contrasts and the complex multi-delay multi-echo input, with lesions or a tumour in patients."""
     from taskgan.simulate.mr.cohort import simulate_mr as run
@@ -89,4 +91,4 @@ def simulate_mr(
         motion_deg=motion,
         seed=seed,
     )
-    run(out, settings, workers=workers)
+    run(out, settings, workers=workers, part=part)

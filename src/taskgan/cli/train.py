@@ -59,8 +59,9 @@ def sweep(
         str, typer.Option(help="balanced (smallest judge error within --within of the best PSNR), psnr, judge or suvr.")
     ] = "balanced",
     within: Annotated[float, typer.Option(min=0, help="dB, for --choose balanced.")] = 0.3,
-    only: Annotated[
-        str | None, typer.Option(help="K/N: every N-th run from the K-th on; a last call without it joins.")
+    part: Annotated[
+        str | None,
+        typer.Option("--part", "--only", help="K/N: every N-th run from the K-th on; a last call without it joins."),
     ] = None,
     recognisers: Recognisers = None,
     retry: Annotated[bool, typer.Option("--retry", help="Make runs that failed once more.")] = False,
@@ -80,7 +81,7 @@ def sweep(
         seed=seed,
         choose=choose,
         within=within,
-        only=only,
+        part=part,
         recognisers=recognisers,
         retry=retry,
     )

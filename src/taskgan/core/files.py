@@ -32,6 +32,8 @@ _LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "nilearn
 
 
 LOCK = ".taskgan.lock"
+PART = ".part-"
+"""How the names of what parts of a call leave in a folder begin, see :mod:`taskgan.core.parts`."""
 _DAY_S = 24 * 3600
 _QUERY_LIMITED_INFORMATION = 0x1000  # what Windows lets anybody ask of a process
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -192,7 +194,7 @@ def folder_files(folder: Path) -> list[Path]:
     """What a folder holds apart from locks and what a killed process had begun to write; empty where it is none."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".partial-") and p.name != LOCK)
+    return sorted(p for p in folder.iterdir() if not p.name.startswith((".partial-", PART)) and p.name != LOCK)
 
 
 def check_writable(folder: Path, what: str) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 import json
 import os
 import platform
@@ -10,13 +11,13 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import LOCK, check_writable, is_running, remove_partial, remove_replaced
+from taskgan.core.files import LOCK, PART, check_writable, is_running, remove_partial, remove_replaced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +26,13 @@ _START = secrets.token_hex(8)  # after a restart of a container process numbers 
 
 @contextmanager
 def locked(
-    place: Path, what: str = "the results", *, beside: bool = False, wait: bool = False, name: str = LOCK
+    place: Path,
+    what: str = "the results",
+    *,
+    beside: bool = False,
+    wait: bool = False,
+    name: str = LOCK,
+    part: str = "",
 ) -> Iterator[None]:
     """Hold the lock of an output for the block. What killed processes had begun to write there is removed first.
 
@@ -38,9 +45,12 @@ def locked(
         place: The output folder, made where it is absent (and removed again if it stays empty).
         beside: The lock lies beside ``place``, because that is a file or is replaced as a whole.
         name: Of the lock's file, where several kinds of work share a folder.
+        part: Which part of a call begins or brings all parts together: it waits for others that do, and does not mind
+            those that work.
 
     Raises:
-        UserError: If somebody else holds it (the message says who), or the folder cannot be written to.
+        UserError: If somebody else holds it or works on a part (the message says who), or the folder cannot be
+            written to.
     """
     from filelock import FileLock, SoftFileLock
 
@@ -54,10 +64,12 @@ def locked(
         if _holder(file).get("process") == _process():
             yield
             return
-        _acquire(lock, file, place, wait=wait)
+        _acquire(lock, file, place, wait=wait, part=part)
         try:
             if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
-                file.write_text(json.dumps(_own_process()), encoding="utf-8")
+                file.write_text(json.dumps(_own_process() | ({"part": part} if part else {})), encoding="utf-8")
+            if name == LOCK and not beside and not part and (busy := busy_part(place)):
+                raise UserError(f"{place} is in use by {busy}; wait until that has ended, or take another folder")
             remove_partial(folder, deep=not beside)
             remove_replaced(place)
             yield
@@ -96,21 +108,71 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
     return _decorate
 
 
-def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:
+@contextmanager
+def locked_part(place: Path, what: str, part: str) -> Iterator[None]:
+    """Hold the lock of a part of a call for the block: parts work side by side, a whole call does so alone.
+
+    It is taken under the lock of the folder, so that no whole call begins meanwhile.
+
+    Args:
+        place: The output folder, as in :func:`locked`.
+        part: Its name, such as ``2-of-8``.
+
+    Raises:
+        UserError: If a whole call or the same part is at work.
+    """
+    there = place.exists()
+    try:
+        with ExitStack() as stack:
+            with locked(place, what, part=part):
+                stack.enter_context(locked(place, what, name=f"{PART}{part}.lock"))
+            yield
+    finally:
+        if not there:
+            with suppress(OSError):
+                place.rmdir()  # which was made for nothing
+
+
+def busy_part(place: Path) -> str:
+    """Who works on a part of a call in a folder whose lock is held; empty where nobody does."""
+    from filelock import FileLock, Timeout
+
+    for file in sorted(place.glob(f"{PART}*.lock")):
+        lock: Any = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return _holder_text(file)
+        file.unlink(missing_ok=True)  # of a process that was killed
+        lock.release()
+    return ""
+
+
+_PATIENCE = 50  # times 0.2 s: how long a lock may say nothing of its holder
+
+
+def _acquire(lock: Any, file: Path, place: Path, *, wait: bool, part: str) -> None:
     from filelock import Timeout
 
-    try:
-        lock.acquire(timeout=0.2)  # a lock that is just being let go of is free at once
-    except Timeout:
-        holder = _holder_text(file)
-        if not wait:
-            raise UserError(
-                f"{place} is in use by {holder}; wait until that has ended, or take another folder"
-            ) from None
-        say(f"waiting for {place}: it is in use by {holder}")
-        lock.acquire()
-    except OSError as error:
-        raise UserError(f"{file} cannot be locked: {error.strerror or error}") from None
+    for number in itertools.count():
+        try:
+            lock.acquire(timeout=0.2)  # a lock that is just being let go of is free at once
+            return
+        except Timeout:
+            held, holder = _holder(file), _holder_text(file)
+            if part and (held.get("part") or (not held and number < _PATIENCE)):  # which lets go of it soon
+                if number == _PATIENCE:
+                    say(f"waiting for {place}: it is in use by {holder}")
+                continue
+            if not wait:
+                raise UserError(
+                    f"{place} is in use by {holder}; wait until that has ended, or take another folder"
+                ) from None
+            say(f"waiting for {place}: it is in use by {holder}")
+            lock.acquire()
+            return
+        except OSError as error:
+            raise UserError(f"{file} cannot be locked: {error.strerror or error}") from None
 
 
 def _process() -> str:

@@ -1,6 +1,6 @@
 """``features.npz``: where the judge puts the input, the clean and the restored image of every case."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
@@ -59,6 +60,20 @@ class FeatureCollector:
         volumes = [middle_slices(to_slices(volume), self._slices) for volume in images.values()]
         for (case, image), features in zip(images, read_volumes(self._features, volumes), strict=True):
             self._by_image.setdefault(image, {})[case] = np.asarray(features.mean(axis=0), dtype=np.float32)
+
+    def of(self, pairs: Sequence[Pair]) -> dict[str, dict[str, list[float]]]:
+        """What was collected of some cases, by image and case."""
+        cases = [pair.case for pair in pairs]
+        return {
+            image: {case: by_case[case].tolist() for case in cases if case in by_case}
+            for image, by_case in self._by_image.items()
+        }
+
+    def put(self, features: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+        """Take what :meth:`of` gave."""
+        for image, by_case in features.items():
+            own = {case: np.asarray(values, dtype=np.float32) for case, values in by_case.items()}
+            self._by_image.setdefault(image, {}).update(own)
 
     def write(self, path: Path) -> dict[str, Any]:
         """Write the file, atomically, and tell for the record what is in it."""

@@ -1,5 +1,6 @@
 """All measures of one case: the rows of its degraded, clean and restored image."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from taskgan.cohort.pairs import Pair
 from taskgan.cohort.restorations import Restorations
 from taskgan.cohort.targets import Targets
 from taskgan.core.errors import UserError
+from taskgan.core.files import value_digest, write_text
 from taskgan.evaluate.features import FeatureCollector
 from taskgan.evaluate.observers import Observer, ObserverView, observe
 from taskgan.images.volumes import Volume
@@ -118,6 +120,24 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
                 row["suvr_calibrated"] = float(context.line.corrected(row["suvr_restored"]))
                 row["suvr_calibrated_decision"] = float(row["suvr_calibrated"] >= settings.suvr_cut)
     return rows, readings
+
+
+def measure_once(
+    pairs: Sequence[Pair], context: EvaluationContext, folder: Path, request: str
+) -> tuple[list[Row], list[Reading]]:
+    """The same, kept in a folder for a call with the same request: numbers come back bit by bit."""
+    path = folder / f"{value_digest({'cases': [pair.case for pair in pairs], 'request': request}, 32)}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        rows, readings = measure_cases(pairs, context)
+        features = context.positions.of(pairs) if context.positions is not None else {}
+        values = {"rows": rows, "readings": readings, "features": features}
+        write_text(path, json.dumps(values, default=lambda number: number.item()))
+        return rows, readings
+    if context.positions is not None:
+        context.positions.put(kept["features"])
+    return kept["rows"], [Reading(*values) for values in kept["readings"]]
 
 
 def add_variation(rows: Sequence[Row], pairs: Mapping[str, Pair]) -> None:

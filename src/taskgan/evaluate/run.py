@@ -1,6 +1,7 @@
 """``taskgan evaluate``: restored images against the clean ones, read by T, by the judge and by their SUVR."""
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from taskgan.cohort.verification import read_verification_pairs
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, folder_files, versions, write_json
-from taskgan.core.lock import exclusive
+from taskgan.core.files import PART, PathLike, check_writable, folder_files, versions, write_json
 from taskgan.core.parse import quoted
+from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table, summarise, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
-from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases
+from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases, measure_once
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.verification import VerificationResult, verify_cohort
 from taskgan.evaluate.verification_table import write_verification
@@ -37,13 +38,14 @@ from taskgan.recipe import Recipe, read_recipe
 from taskgan.stats import CalibrationLine
 
 RECORD = "evaluation.yaml"
+MEASURED = f"{PART}measured"
+"""What parts of a call have measured, until the last one writes the tables."""
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
 VOXELS_AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
 _NO_INPUT = "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
 
 
-@exclusive("out", "the evaluation")
 def evaluate(
     restored: PathLike,
     cohort: PathLike,
@@ -57,6 +59,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     readers: Mapping[str, Reader] | None = None,
     split: str = "test",
+    part: str | None = None,
 ) -> Path:
     """Judge a folder of restored images, ours or any tool's.
 
@@ -75,6 +78,8 @@ def evaluate(
         settings: Cut and slices.
         readers: Readers to use in place of the cohort's T and judge.
         split: Whose cases are judged; ``val`` where settings are being chosen.
+        part: ``K/N``: only every N-th subject from the K-th on (of photos every N-th batch of those that are read
+            together); the part that ends last writes tables and record.
 
     Returns:
         ``out``.
@@ -82,7 +87,7 @@ def evaluate(
     Raises:
         UserError: If something is missing, on another grid, or already there.
     """
-    settings = settings or EvaluationSettings()
+    settings, shared = settings or EvaluationSettings(), parse_part(part)
     restored, cohort, out = Path(restored), Path(cohort), Path(out)
     store = Path(store) if store is not None else None
     if recipe is not None and not isinstance(recipe, Recipe):
@@ -92,11 +97,16 @@ def evaluate(
     request = request_digest(
         out, restored=restored, cohort=cohort, recipe=recipe, method=method, settings=settings, **further
     )
-    if not overwrite and is_done(out / RECORD, request):
-        return out
-    if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
-        raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
-    return _evaluate(restored, cohort, out, recipe, task, method, store, settings, readers, split, request)
+
+    def _work(own: Part | None) -> bool:
+        if not overwrite and is_done(out / RECORD, request):
+            return True
+        if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
+            raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
+        return _evaluate(restored, cohort, out, recipe, task, method, store, settings, readers, split, request, own)
+
+    in_parts(out, "the evaluation", shared, _work, key=request)
+    return out
 
 
 def _evaluate(
@@ -111,7 +121,8 @@ def _evaluate(
     readers: Mapping[str, Reader] | None,
     split: str,
     request: str,
-) -> Path:
+    part: Part | None,
+) -> bool:
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
     listed_pairs = read_verification_pairs(pairs) if split == "test" else None
     restorations = find_restorations(restored, pairs, method)
@@ -148,7 +159,9 @@ def _evaluate(
         comparable,
         line=line,
     )
-    measured, readings = _measure_all(rows, context)
+    measured, readings = _measure_all(rows, context, part, request)
+    if part:
+        return False
     add_variation(measured, {pair.case: pair for pair in rows})
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
     notes += scale_notes(ratios, "the restored images", "the clean ones")
@@ -171,8 +184,9 @@ def _evaluate(
     write_json(out / "summary.json", summary)
     files = [path for path in folder_files(out) if path.name in _FILES]
     commit(out / RECORD, {**record, "notes": notes, "versions": versions(), "request": request}, files)
+    shutil.rmtree(out / MEASURED, ignore_errors=True)
     _print_summary(out, restorations.method, len(rows), summary, notes, verified.lines)
-    return out
+    return True
 
 
 def _write_tables(
@@ -215,12 +229,20 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
-def _measure_all(rows: Sequence[Pair], context: EvaluationContext) -> tuple[list[dict[str, Any]], list[Reading]]:
+def _measure_all(
+    rows: Sequence[Pair], context: EvaluationContext, part: Part | None, request: str
+) -> tuple[list[dict[str, Any]], list[Reading]]:
+    """Measure the cases of a part and keep what comes out; of all cases, take what parts have kept."""
     measured: list[dict[str, Any]] = []
     readings: list[Reading] = []
-    with progress(f"evaluate {context.restorations.method}", len(rows), "cases") as bar:
-        for some in _case_batches(rows):
-            cases, read = measure_cases(some, context)
+    batches, kept = list(_case_batches(rows)), context.out / MEASURED
+    own = part.of(batches, lambda some: some[0].subject) if part else batches
+    with progress(f"evaluate {context.restorations.method}", sum(map(len, own)), "cases") as bar:
+        for some in own:
+            if part or kept.is_dir():
+                cases, read = measure_once(some, context, kept, request)
+            else:
+                cases, read = measure_cases(some, context)
             measured += cases
             readings += read
             bar.advance(len(some), psnr=float(measured[-1]["psnr"]))

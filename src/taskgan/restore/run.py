@@ -14,8 +14,8 @@ from taskgan.cohort.slices import Case, load_case
 from taskgan.core.artefact import commit_more
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike
-from taskgan.core.lock import locked
+from taskgan.core.files import PathLike, value_digest
+from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
@@ -67,6 +67,7 @@ def restore(
     enlarge: float | str = 1,
     refinement: Refinement | None = None,
     remarks: Sequence[str] = (),
+    part: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -105,6 +106,7 @@ def restore(
             had fewer, by the model card.
         refinement: What is done beyond the model: values kept, mirror images averaged, weights between two models.
         remarks: What else the results shall say among their warnings.
+        part: ``K/N``: only every N-th subject from the K-th on; the part that ends last writes table and record.
         overwrite: Replace existing output.
 
     Returns:
@@ -116,7 +118,9 @@ def restore(
         Failed: If the model holds NaN.
         LeftOut: If images, or those of which it makes NaN, were left out; the others are written.
     """
-    out, refinement = Path(out), refinement or Refinement()
+    out, refinement, shared = Path(out), refinement or Refinement(), parse_part(part)
+    if shared and is_image_name(out):
+        raise UserError(f"{out} is a file; expected a folder, whose images --part shares out")
     places = _checked_places(inputs, out)
     refinement.check(samples)
     torch.set_num_threads(threads or torch.get_num_threads())
@@ -137,14 +141,21 @@ def restore(
     kept = refinement.kept(card, jobs)
     larger = enlargement(enlarge, card, jobs)
     settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger, engine)
-    with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, settings, remarks, overwrite=overwrite)
-        if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
-            write_derivative_description(out, f"Images restored by {card.name}")
-        if pdf:
-            _add_pages(jobs, out)
-        for job in jobs if suv else ():
-            say(suv_sentence(job))
+
+    def _work(own: Part | None) -> bool:
+        whole = _restore_jobs(restorer, jobs, out, settings, remarks, own, overwrite=overwrite)
+        if own is None:
+            if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
+                write_derivative_description(out, f"Images restored by {card.name}")
+            if pdf:
+                _add_pages(jobs, out)
+            for job in jobs if suv else ():
+                say(suv_sentence(job))
+        return whole
+
+    targets = [str(job.target.relative_to(out)) for job in jobs] if shared else []
+    key = value_digest({"model": card.checksum, "settings": settings.as_values(), "targets": targets})
+    in_parts(out, "the restored images", shared, _work, key=key, beside=is_image_name(out))
     return out
 
 
@@ -189,9 +200,11 @@ def _restore_jobs(
     out: Path,
     settings: RestoreSettings,
     remarks: Sequence[str],
+    part: Part | None,
     *,
     overwrite: bool,
-) -> Path:
+) -> bool:
+    """Restore the images of a part that are missing; of all, close the record too. Says whether all are there."""
     card = restorer.card
     assert card is not None
     line = {"calibration": card.calibration} if card.calibration and settings.plain else {}
@@ -199,26 +212,28 @@ def _restore_jobs(
     status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
-        return out
-    notes, unread = _check_images(jobs, card, settings)
+        return True
+    own = part.of(jobs, lambda job: job.pair.subject) if part else jobs
+    notes, unread, unfit = _check_images(own, card, settings)
+    name_unread(unread, unfit, jobs, "images cannot be restored")
     notes = {target: [*own, *remarks] for target, own in notes.items()}
     if record is not None:
         record.open()
-    for job in jobs if status == "new" else ():
+    for job in own if status == "new" else ():
         page_path(job).unlink(missing_ok=True)  # of a restoration that this one replaces
-    good = [job for job in jobs if job.target not in unread]
+    good = [job for job in own if job.target not in unread]
     written = {
         job.target for job in good if status == "unfinished" and is_written(job, Origin.from_card(card), settings)
     }
     if written:
         say(f"{out}: going on, {len(written)} of {len(good)} images are there")
     left_out = unread | _restore_each(good, written, notes, restorer, settings)
-    if record is not None:
+    if record is not None and part is None:
         record.close(left_out)
-    count = len(jobs) - len(left_out)
+    count = len(own) - len(left_out)
     say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
-    refuse_left_out(left_out, jobs)
-    return out
+    refuse_left_out(left_out, own)
+    return part is None
 
 
 def _earlier_progress(
@@ -284,11 +299,11 @@ def _contradiction(job: Job, case: Case, restored: RestoredVolume, card: ModelCa
 
 def _check_images(
     jobs: Sequence[Job], card: ModelCard, settings: RestoreSettings
-) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+) -> tuple[dict[Path, list[str]], dict[Path, str], set[Path]]:
     """Read every image once.
 
     Returns:
-        The warnings of each, and why some were left out, by target.
+        The warnings of each, and why some were left out, by target; those whose faults are theirs alone.
     """
     unread: dict[Path, str] = {}
     unfit: set[Path] = set()
@@ -313,8 +328,7 @@ def _check_images(
                 alone = (job.is_photo or job.is_dicom) and not job.from_table
                 unfit |= {job.target} if alone or isinstance(error, UnfitInputError) else set()
             bar.advance()
-    name_unread(unread, unfit, jobs, "images cannot be restored")
-    return notes, unread
+    return notes, unread, unfit
 
 
 def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:

@@ -20,8 +20,8 @@ from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import usable_cores, versions
-from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_json, read_text
+from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.core.version import __version__
 from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
 
@@ -258,8 +258,7 @@ class CohortKind:
     max_workers: int | None = None
 
 
-@exclusive("out", "the cohort")
-def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int) -> Path:
+def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int, part: str | None = None) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generators
@@ -268,16 +267,23 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
     Args:
         out: Cohort folder; absent, empty, or begun with the same settings.
         workers: Processes; 0 takes every core, at full scale at most those of the kind.
+        part: ``K/N``: only every N-th subject from the K-th on; the part that ends last writes the tables.
 
     Raises:
         UserError: If ``out``, which is returned, holds something else or was begun with other settings.
     """
+    in_parts(out, "the cohort", parse_part(part), lambda own: _simulate_part(out, settings, kind, workers, own))
+    return out
+
+
+def _simulate_part(out: Path, settings: Any, kind: CohortKind, workers: int, part: Part | None) -> bool:
+    """Make the subjects of a part that are missing; of all, tables and marker too. Says whether the cohort is whole."""
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = kind.plan(settings, None if settings.one_template else len(sources))
     description = _description(kind, settings, sources)
     if is_complete(out, description, ("settings", kind.device)):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
-        return out
+        return True
     write_description(out, {**description, "complete": False})
     write_dataset_files(
         out,
@@ -287,21 +293,24 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
         derivative_name=kind.truth,
         metadata={"License": "CC0", "Authors": ["taskgan", f"simulate {kind.name}"]},
     )
-    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
+    own = part.of(subjects) if part else subjects
+    waiting = [s for s in own if not (out / record_path(s.name)).is_file()]
     full = settings.scale == "full"
     most = kind.max_workers if full and kind.max_workers else usable_cores()
     count = min(workers or min(usable_cores(), most), max(1, len(waiting)))
     step = 1.0 if full else 2.0  # mm
     template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
     setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
-    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
+    with progress("simulate", len(own), "subjects", start=len(own) - len(waiting)) as bar:
         for record in simulate_subjects(waiting, setup, count, out):
             bar.advance(subject=record["subject"])
+    if part:
+        return False
     records = [read_record(out / record_path(s.name)) for s in subjects]
     kind.write_tables(out, settings, records)
     complete(out, {**description, "measured": kind.measure(settings, records)})
     say(f"{out}: {len(records)} subjects, {kind.sentence(settings, records)}")
-    return out
+    return True
 
 
 def read_record(path: Path) -> dict[str, Any]:

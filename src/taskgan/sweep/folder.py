@@ -128,15 +128,14 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     """
     check_writable(out, "the sweep")
     if not (out / SWEEP).is_file():
-        foreign = [entry.name for entry in folder_files(out) if not entry.name.startswith(".share-")]
-        if foreign:
+        if foreign := [entry.name for entry in folder_files(out)]:
             raise UserError(f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder")
         write_yaml(
             out / SWEEP,
             {"status": "running", "recipe": source, "base": dump_recipe(base), "cohort": dict(cohort)}
             | {"versions": versions()},
         )
-    # Read back also what was just written: another share of the same sweep may have written it first.
+    # Read back also what was just written: another part of the same sweep may have written it first.
     record = read_yaml(out / SWEEP)
     _same_base(out, record, base)
     if record.get("cohort", {}).get("fingerprint") != cohort["fingerprint"]:

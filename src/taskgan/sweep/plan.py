@@ -75,16 +75,6 @@ def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def parse_share(text: str | None) -> tuple[int, int] | None:
-    """``2/8`` as (2, 8), the second of eight shares; UserError if it is not K/N with 1 ≤ K ≤ N."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UserError(f"--only {text}: expected K/N with K from 1 to N, e.g. 2/8")
-    return int(match[1]), int(match[2])
-
-
 _LONGEST = 120  # file systems take 255 bytes; paths have an end too
 
 
@@ -329,9 +319,3 @@ def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recip
         more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise Problems("settings of the grid do not go together", [*listed, *more])
     return recipes
-
-
-def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
-    """Every N-th run from the K-th on; all where nothing is said."""
-    first, step = only or (1, 1)
-    return list(trials[first - 1 :: step])

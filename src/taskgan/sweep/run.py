@@ -14,8 +14,9 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.console import duration, say
 from taskgan.core.errors import Diverged, Failed, UserError, free_memory, out_of_memory
-from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
-from taskgan.core.lock import locked
+from taskgan.core.files import PathLike, read_yaml, versions, write_yaml
+from taskgan.core.lock import locked, locked_part
+from taskgan.core.parts import parse_part
 from taskgan.evaluate.run import evaluate
 from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
@@ -34,17 +35,7 @@ from taskgan.sweep.folder import (
     run_digest,
     write_status,
 )
-from taskgan.sweep.plan import (
-    SweepPlan,
-    Trial,
-    parse_grid,
-    parse_seeds,
-    parse_share,
-    plan_sweep,
-    select_share,
-    setting_label,
-    yaml_text,
-)
+from taskgan.sweep.plan import SweepPlan, Trial, parse_grid, parse_seeds, plan_sweep, setting_label, yaml_text
 from taskgan.sweep.results import SettingResult, collect_results, legend, printed_table, settings_summary, write_table
 from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences
 from taskgan.train.run import check_image_size, read_training_pairs, train
@@ -66,7 +57,7 @@ class SweepOptions:
         seed: Of that draw.
         choose: Rule of choice: one of :data:`~taskgan.sweep.choose.RULES`.
         within: dB below the best PSNR that the rule ``balanced`` allows.
-        only: ``K/N``: make every N-th run from the K-th on, and leave the table to a last call.
+        part: ``K/N``: make every N-th run from the K-th on, and leave the table to a last call.
         recognisers: Where T and the judge are kept; None is in the cohort.
         retry: Make runs that failed once more.
     """
@@ -82,7 +73,7 @@ class SweepOptions:
     seed: int = 0
     choose: str = "balanced"
     within: float = 0.3
-    only: str | None = None
+    part: str | None = None
     recognisers: PathLike | None = None
     retry: bool = False
 
@@ -93,7 +84,7 @@ class SweepResult:
 
     Attributes:
         folder: The sweep folder.
-        failed: How many runs failed: of this call's share, or of all in the folder where they were joined.
+        failed: How many runs failed: of this call's part, or of all in the folder where they were joined.
     """
 
     folder: Path
@@ -106,6 +97,8 @@ def sweep(recipe: PathLike, cohort: PathLike, out: PathLike, grid: Sequence[str]
     The arguments, named ones too, are those of :class:`SweepOptions`; what happens and what is refused is told at
     :func:`run_sweep`.
     """
+    if "only" in options:  # as it was called before
+        options["part"] = options.pop("only")
     return run_sweep(SweepOptions(os.fspath(recipe), Path(cohort), Path(out), tuple(grid), **options))
 
 
@@ -122,13 +115,13 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         Failed: If every setting failed, each with one seed at least, so that none can be chosen.
     """
     axes = parse_grid(asked.grid)
-    only = parse_share(asked.only)
+    part = parse_part(asked.part)
     base = read_recipe(asked.recipe, asked.overrides)
     rule = parse_rule(asked.choose)
     if base.machine.devices * base.machine.nodes > 1:
         raise UserError(
             "a sweep trains each setting on one device; expected machine.devices and machine.nodes 1 "
-            "(several devices: one call with --only K/N on each)"
+            "(several devices: one call with --part K/N on each)"
         )
     todo = plan_sweep(
         base,
@@ -144,17 +137,15 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     todo = todo.resolved(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
     known = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels)}
-    # Several processes may work on shares of one sweep: each share has a lock, and each run in it has its own.
-    name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
-    with locked(asked.out, "the sweep", name=name):
+    with locked_part(asked.out, "the sweep", part.name) if part else locked(asked.out, "the sweep"):
         record = open_sweep(asked.out, base, asked.recipe, {**known, "subjects": subjects})
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
-        done = _make_runs(select_share(todo.trials, only), rows, base, asked)
-        if only is None:
+        done = _make_runs(part.of(todo.trials) if part else todo.trials, rows, base, asked)
+        if part is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
-    say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")
+    say(f"{asked.out}: part {part} is done. When all are, the same command without --part joins them")
     return SweepResult(asked.out, _print_failed(done, asked.out))
 
 

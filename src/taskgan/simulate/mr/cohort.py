@@ -108,7 +108,7 @@ def _scanner(slice_mm: float) -> dict[str, Any]:
     }
 
 
-def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
+def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0, **how: Any) -> Path:
     """Make a cohort, see :func:`~taskgan.simulate.workers.simulate_cohort`."""
     kind = CohortKind(
         name="mr",
@@ -130,7 +130,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
         device="geometry",
         detailed=True,
     )
-    return simulate_cohort(Path(out), settings or MrSimulation(), kind, workers=workers)
+    return simulate_cohort(Path(out), settings or MrSimulation(), kind, workers=workers, **how)
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:

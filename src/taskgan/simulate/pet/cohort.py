@@ -19,7 +19,7 @@ from taskgan.simulate.pet.uptake import regional_cut
 from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
 
-def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
+def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0, **how: Any) -> Path:
     """Make a cohort, see :func:`~taskgan.simulate.workers.simulate_cohort`.
 
     At full scale three workers at most keep memory under 8 GB.
@@ -38,7 +38,7 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
         device="scanner",
         max_workers=3,
     )
-    return simulate_cohort(Path(out), settings or PetSimulation(), kind, workers=workers)
+    return simulate_cohort(Path(out), settings or PetSimulation(), kind, workers=workers, **how)
 
 
 def _tools(settings: PetSimulation) -> tuple[Projector]:
