@@ -16,6 +16,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
+from taskgan.core.tensors import warn_of_emulated_bf16
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
@@ -125,6 +126,7 @@ def restore(
     if not Path(model).exists():
         model = _listed_model(str(model), places, out, wished, Path(index) if index else None)
     device = "cuda" if torch.cuda.is_available() and mode != "bf16" and computes == "torch" else "cpu"
+    warn_of_emulated_bf16(mode, device)
     options: dict[str, Any] = {"precision": mode, "batch_size": batch_size, "device": device, "engine": computes}
     restorer = Restorer.from_folder(model, generator=generator, **options, between=refinement.mixture)
     assert restorer.card is not None

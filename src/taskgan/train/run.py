@@ -24,6 +24,7 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import PathLike, write_yaml
 from taskgan.core.lock import locked
+from taskgan.core.tensors import warn_of_emulated_bf16
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.images.statistics import content_of
@@ -165,6 +166,7 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
         choice = (
             MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.sample_shape)
         )
+        warn_of_emulated_bf16(choice.precision if first else "", device.type)
         record = new_record(recipe, job.pairs, job.used, job.fingerprint, device)
         record |= {"fold": recipe.fold, "machine": choice.to_dict(), **job.origin}
         record |= {"warnings": warnings} if warnings else {}
