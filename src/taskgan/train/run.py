@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.conditions import check_projection, condition_of
+from taskgan.cohort.conditions import check_projection, condition_of, numbers_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint, read_description
 from taskgan.cohort.pairs import REQUIRED, Pairs, image_digests, read_pairs, subject_digests
@@ -351,7 +351,8 @@ def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
 
     def _restored(case: Case) -> Array:
         code = condition_of(case.pair, card.data)
-        return restorer.restore_inputs(case.inputs, case.intensity, condition=code).image
+        told = restorer.told(numbers_of(case.pair, card.data))
+        return told.restore_inputs(case.inputs, case.intensity, condition=code).image
 
     if line := suvr_line(val, card.data, _restored):
         write_card(folder, card.model_copy(update={"calibration": asdict(line)}))
