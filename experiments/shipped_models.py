@@ -62,7 +62,21 @@ MODELS = {
             "Trained on simulated data alone (2D TOF projection, 14 deformed BrainWeb heads): no scanner's images.",
             "No task network guards the diagnosis: pixel loss alone, which smooths; small lesions are not its aim.",
         ),
-    )
+    ),
+    "pet-low-dose/doses-2x2x5mm": ShippedModel(
+        recipe="pet-doses",
+        overrides=("machine.threads=1",),
+        doses=(1.0, 2.0, 5.0, 10.0, 25.0),
+        subjects=80,
+        seed=18,
+        use="Research and teaching: restoring brain amyloid PET of 1 to 25 % of the standard dose, which it is told.",
+        data="simulated amyloid PET on BrainWeb heads at five doses (taskgan simulate pet, 80 subjects, seed 18)",
+        limits=(
+            "Trained on simulated data alone (2D TOF projection, 14 deformed BrainWeb heads): no scanner's images.",
+            "No task network guards the diagnosis: pixel loss alone, which smooths; small lesions are not its aim.",
+            "It takes the dose that it is told (--set dose=5) for the true one.",
+        ),
+    ),
 }
 
 

@@ -5,8 +5,8 @@ import torch
 
 from small_models import network_of
 from taskgan.core.errors import UserError
-from taskgan.model import engines
-from taskgan.model.engines import bf16_is_native, check_precision, fold_batch_norms, to_bf16
+from taskgan.core.tensors import bf16_is_native, warn_of_emulated_bf16
+from taskgan.model.engines import check_precision, fold_batch_norms, to_bf16
 from taskgan.recipe import Generator, Norm
 
 
@@ -43,12 +43,34 @@ def test_reduced_keeps_the_last_layer_and_the_degraded_image_in_float32() -> Non
 
 
 def test_bf16_is_only_native_where_the_cpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     assert not bf16_is_native()
-    monkeypatch.setattr(engines.torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     assert bf16_is_native()
-    monkeypatch.delattr(engines.torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not bf16_is_native()
+
+
+@pytest.mark.parametrize(
+    ("native", "precision", "device", "warned"),
+    [
+        (False, "bf16", "cpu", True),
+        (True, "bf16", "cpu", False),
+        (False, "32", "cpu", False),
+        (False, "bf16", "cuda", False),
+    ],
+)
+def test_bf16_of_a_cpu_that_emulates_it_is_warned_of(
+    native: bool,
+    precision: str,
+    device: str,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("taskgan.core.tensors.bf16_is_native", lambda: native)
+    warn_of_emulated_bf16(precision, device)
+    assert ("warning: precision is bf16, which this CPU emulates" in capsys.readouterr().out) == warned
 
 
 def test_unknown_precision_is_named() -> None:

@@ -90,10 +90,14 @@ def test_the_sidecar_says_what_was_done_by_which_model(model: Path, tmp_path: Pa
     assert str(tmp_path) not in json.dumps(side), "no path of this machine"
 
 
-def test_the_same_call_writes_the_same_bytes(model: Path, tmp_path: Path) -> None:
+def test_the_same_call_writes_the_same_bytes(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("taskgan.core.tensors.bf16_is_native", lambda: False)
     source = save(tmp_path / "pet.nii.gz", volume())
     for batch_size, name in ((1, "a"), (4, "b")):
         restore(model, [source], tmp_path / name, batch_size=batch_size, precision="bf16")
+        assert capsys.readouterr().out.count("which this CPU emulates") == 1
     first, second = (snapshot(tmp_path / name) for name in ("a", "b"))
     assert {k: v[1] for k, v in first.items()} == {k: v[1] for k, v in second.items()}
 

@@ -33,6 +33,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> dict[MachineChoice, float]:
         return times[choice], 60.0
 
     monkeypatch.setattr(machine, "seconds_per_step", measure)
+    monkeypatch.setattr(machine, "bf16_is_native", lambda: True)
     times["asked"] = asked  # type: ignore[index, assignment]
     return times
 
@@ -70,6 +71,19 @@ def test_compiling_has_to_pay(recipe: Make, timed: dict[Any, Any], steps: int, c
     found = machine.choose_machine(recipe(optimiser__steps=steps, **AUTO), (16, 16))
     assert found == MachineChoice("bf16", False, compiled)
     assert (MachineChoice("bf16", False, True) in timed["asked"]) == compiled
+
+
+def test_bf16_is_not_even_timed_on_a_cpu_that_emulates_it(
+    recipe: Make, timed: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "bf16_is_native", lambda: False)
+    chosen = machine.choose_machine(recipe(**AUTO), (16, 16))
+    assert chosen.precision == "32"
+    assert {choice.precision for choice in timed["asked"]} == {"32"}
+    timed["asked"].clear()
+    only = {"accelerator": "cpu", "precision": "auto", "channels_last": True, "compile": False}
+    assert machine.choose_machine(recipe(machine=only), (16, 16)) == MachineChoice("32", True, False)
+    assert timed["asked"] == []  # one candidate needs no stopwatch
 
 
 def test_a_measurement_draws_nothing_from_torchs_global_state(recipe: Make) -> None:

@@ -240,6 +240,20 @@ def test_auto_is_measured_once_and_goes_with_the_run(
     train(recipe(objective="l1", machine=auto), cohort, tmp_path / "l1")
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_a_run_in_emulated_bf16_says_so_once(
+    recipe: Make,
+    cohort: Path,
+    tmp_path: Path,
+    native: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("taskgan.core.tensors.bf16_is_native", lambda: native)
+    train(recipe(objective="l1", optimiser__steps=1, machine__precision="bf16"), cohort, tmp_path / "run")
+    assert capsys.readouterr().out.count("which this CPU emulates") == (not native)
+
+
 def test_labels_are_not_needed_by_those_who_do_not_use_them(
     recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -50,7 +50,7 @@ Recognisers = Annotated[Path | None, typer.Option(help="Where T and the judge ar
 SuvrCut = Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")]
 
 
-def parse_select(select: list[str] | None) -> dict[str, str]:
+def parse_select(select: list[str] | None, option: str = "--select") -> dict[str, str]:
     """``["dose=1", "split=test"]`` to a mapping.
 
     Raises:
@@ -60,6 +60,6 @@ def parse_select(select: list[str] | None) -> dict[str, str]:
     for text in select or ():
         column, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"--select {text}: expected COLUMN=VALUE, e.g. dose=1")
+            raise UserError(f"{option} {text}: expected COLUMN=VALUE, e.g. dose=1")
         selection[column] = value
     return selection

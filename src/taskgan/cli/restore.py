@@ -55,6 +55,10 @@ def restore(
         list[str] | None,
         typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
     ] = None,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="COLUMN=NUMBER that the model is told of images without a table, e.g. dose=5."),
+    ] = None,
     series: Annotated[
         list[str] | None,
         typer.Option(help="Of a study only these: number, UID, modality (PT) or pattern ('*AC*'); repeatable."),
@@ -93,7 +97,7 @@ def restore(
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     refined: dict[str, Any] = {"keep_values": keep_values, "average": average, "toward": toward, "strength": strength}
     of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
-    of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series}
+    of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series, "--set": numbers}
     of_models |= {"--engine": engine != "torch", "--index": index, "--part": part}
     of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
     common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
@@ -116,6 +120,7 @@ def restore(
             samples=samples,
             seed=seed,
             conditions=conditions or (),
+            numbers=parse_select(numbers, "--set"),
             batch_size=batch_size,
             precision=precision,
             engine=engine,

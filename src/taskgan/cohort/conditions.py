@@ -1,8 +1,12 @@
-"""What a run leaves to the cohort: the condition (which clean image of a case is meant), and a projection's steps.
+"""What a run leaves to the cohort: the condition (which clean image of a case is meant), the range of numbers that its
+generator is told, and a projection's steps.
 
 One acquisition can be restored to several contrasts. A row of the table is then about one of them, and a column
 (``data.condition``, for example ``contrast``) says which.
 """
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +19,7 @@ from taskgan.core.settings import validated
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.volumes import read_shape
 from taskgan.recipe import Data, Generator, Recipe
+from taskgan.recipe.data import NumericScale
 
 Array = NDArray[np.float32]
 
@@ -27,7 +32,7 @@ def resolved_conditions(data: Data, pairs: Pairs) -> Data:
     """
     if not data.condition or data.conditions:
         return data
-    _check_column(data, pairs)
+    _check_column(data.condition, "data.condition", pairs)
     labels: dict[str, set[float | None]] = {}
     for pair in pairs.split("train"):
         if name := pair.columns[data.condition]:
@@ -64,16 +69,23 @@ def condition_of(pair: Pair, data: Data) -> str:
 
 
 def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    """What is wrong with the conditions of training and validation rows: row and sentence of each problem. ``data``:
-    with its conditions resolved.
+    """What is wrong with the conditions and numbers of training and validation rows: row and sentence of each problem.
+    ``data``: with its conditions and scales resolved.
     """
+    numbers = []
+    for pair in selected if data.numeric else ():
+        if pair.split in ("train", "val"):
+            try:
+                numbers_of(pair, data)
+            except UserError as error:
+                numbers.append((pair.row, str(error)))
     if not data.condition:
-        return []
+        return numbers
     try:
-        _check_column(data, selected)
+        _check_column(data.condition, "data.condition", selected)
     except UserError as error:
         return [(1, str(error))]
-    issues: list[tuple[int, str]] = []
+    issues: list[tuple[int, str]] = numbers
     trained: set[str] = set()
     for pair in selected:
         if pair.split not in ("train", "val"):
@@ -113,6 +125,89 @@ def one_hot(condition: str, data: Data) -> Array:
     return code
 
 
+def resolved_numeric(data: Data, pairs: Pairs) -> Data:
+    """The settings with the scales of their numbers, where they were left to the training rows.
+
+    Raises:
+        UserError: If the table lacks a column, a training row has no number, or all have the same.
+    """
+    if not data.numeric or data.numeric_scales:
+        return data
+    scales = {}
+    rows = pairs.split("train")
+    for column in data.numeric:
+        _check_column(column, "data.numeric", pairs)
+        values = [_number(pair, column) for pair in rows]
+        if len(set(values)) < 2:
+            found = f"{column} {values[0]:g} alone" if values else "no training rows"
+            raise UserError(f"{pairs.source} has {found}, expected several values to tell a generator (data.numeric)")
+        low, high = min(values), max(values)
+        scales[column] = NumericScale(log=low > 0 and high >= _BY_FACTORS * low, low=low, high=high)
+    return data.model_copy(update={"numeric_scales": scales})
+
+
+_BY_FACTORS = 4.0
+
+
+def _number(pair: Pair, column: str) -> float:
+    text = pair.columns.get(column, "")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        where = f"row {pair.row} (case {pair.case})" if pair.row else str(pair.degraded)
+        what = f"{column} {quoted(text)}, expected a number" if text else f"no {column}, expected a number"
+        hint = "" if pair.row else f" (--set {column}=VALUE)"
+        raise UserError(f"{where} has {what}{hint}: the generator is told it")
+    return value
+
+
+def numbers_of(pair: Pair, data: Data) -> dict[str, float]:
+    """The numbers of a row that the generator is told, by column.
+
+    Raises:
+        UserError: If one is missing or cannot be told.
+    """
+    numbers = {column: _number(pair, column) for column in data.numeric}
+    numeric_code(numbers, data)
+    return numbers
+
+
+def numeric_code(numbers: Mapping[str, float], data: Data) -> Array:
+    """(N,) float32, one number a column of ``data.numeric``: −1 and 1 at the ends of the training range.
+
+    Raises:
+        UserError: If a number is missing, one too many, or not above 0 where its logarithm is told.
+    """
+    if set(numbers) != set(data.numeric):
+        given = ", ".join(f"{name} {value:g}" for name, value in numbers.items()) or "none"
+        raise UserError(f"the model is told {', '.join(data.numeric) or 'no numbers'}, found {given}")
+    code = []
+    for column in data.numeric:
+        scale, value = data.numeric_scales[column], numbers[column]
+        if scale.log and value <= 0:
+            raise UserError(f"{column} is {value:g}, expected a number above 0: the model is told its logarithm")
+        low, high, at = ((math.log(v) if scale.log else v) for v in (scale.low, scale.high, value))
+        code.append((2 * at - low - high) / (high - low))
+    return np.array(code, dtype=np.float32)
+
+
+def numeric_warnings(numbers: Mapping[str, float], data: Data) -> list[str]:
+    """The numbers that lie outside of what the model saw, a phrase each."""
+    ranges = data.numeric_scales
+    return [
+        f"{name} {value:g}, the model saw {ranges[name].low:g} to {ranges[name].high:g}"
+        for name, value in numbers.items()
+        if name in ranges and not ranges[name].low <= value <= ranges[name].high
+    ]
+
+
+def plane_code(condition: str, numbers: Mapping[str, float], data: Data) -> Array:
+    """(K + N,): what the constant planes hold, see :func:`one_hot` and :func:`numeric_code`."""
+    return np.concatenate([one_hot(condition, data), numeric_code(numbers, data)])
+
+
 def with_condition_planes(images: Array, code: Array) -> Array:
     """Input channels with the planes of a condition after them.
 
@@ -129,11 +224,10 @@ def with_condition_planes(images: Array, code: Array) -> Array:
     return np.concatenate([images, planes])
 
 
-def _check_column(data: Data, pairs: Pairs) -> None:
-    if data.condition not in pairs.columns:
+def _check_column(column: str, setting: str, pairs: Pairs) -> None:
+    if column not in pairs.columns:
         raise UserError(
-            f"{pairs.source} has no column {quoted(data.condition)} (data.condition); its columns are "
-            f"{', '.join(pairs.columns)}"
+            f"{pairs.source} has no column {quoted(column)} ({setting}); its columns are {', '.join(pairs.columns)}"
         )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
-from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
+from taskgan.cohort.conditions import condition_of, numbers_of, plane_code, with_condition_planes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, with_neighbours
@@ -119,7 +119,10 @@ class TrainingSlices:
         total = int(self._starts[-1])
         self._known = data.conditions
         self.conditions = tuple(condition_of(pair, data) for pair in self._rows)
-        self._condition_codes = [one_hot(condition, data) for condition in self.conditions]
+        self._condition_codes = [
+            plane_code(condition, numbers_of(pair, data), data)
+            for condition, pair in zip(self.conditions, self._rows, strict=True)
+        ]
         shared = _rows_by_inputs(self._rows, data)
         self._input_starts, held = _places(shared, [int(s[2]) * data.colours for s in sizes])
         self._inputs = torch.zeros(held, len(data.inputs) + self._context, *self.shape)
@@ -249,7 +252,7 @@ class TrainingSlices:
         return self._rows[self._place(index)[0]].subject
 
     def condition_code(self, index: int) -> np.ndarray:
-        """The condition of a slice as (K,) with a one in its place; (0,) where there are no conditions."""
+        """What the constant planes of a slice hold, (K + N,): condition and numbers; (0,) where there are none."""
         return self._condition_codes[self._place(index)[0]]
 
     def clean_inputs(self, index: int) -> np.ndarray:

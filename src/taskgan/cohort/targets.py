@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from taskgan.cohort.conditions import resolved_conditions, resolved_projection
+from taskgan.cohort.conditions import resolved_conditions, resolved_numeric, resolved_projection
 from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM, to_slices
@@ -147,15 +147,15 @@ def parse_number(pair: Pair, column: str) -> float:
 
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
-    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions
-    and axes that it left to the training rows, and the steps of a projection that it left to the cohort.
+    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions,
+    ranges of numbers and axes that it left to the training rows, and a projection's steps that it left to the cohort.
 
     Raises:
         UserError: If labels are no numbers, or all the same; if there is no column of conditions; if a projection is
             wanted of inputs that were not made by blur and down-sampling.
     """
     recipe = resolved_projection(recipe, pairs)
-    data = resolved_axes(resolved_conditions(recipe.data, pairs), pairs)
+    data = resolved_axes(resolved_numeric(resolved_conditions(recipe.data, pairs), pairs), pairs)
     if data != recipe.data:
         recipe = recipe.model_copy(update={"data": data})
         try:

@@ -15,7 +15,7 @@ from taskgan.core.console import duration, progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, versions
 from taskgan.core.parse import error_text
-from taskgan.core.tensors import load_torch
+from taskgan.core.tensors import bf16_is_native, load_torch
 from taskgan.judges.discriminant import fit_discriminant, repeated_subjects
 from taskgan.judges.figures import THRESHOLD, verify_network, volume_metrics
 from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, build, volume_logits
@@ -125,8 +125,7 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 itself: elsewhere it is converted to and fro, and slower than 32 bits."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
+    return device.type == "cpu" and bf16_is_native()
 
 
 def autocast(settings: RecogniserSettings, device: torch.device) -> Any:

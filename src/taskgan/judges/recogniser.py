@@ -21,6 +21,7 @@ from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.judges.volumes import read_batches, read_volumes
 from taskgan.networks.gradients import FEATURES, Discriminant
 from taskgan.networks.photos import FaceRecogniser
+from taskgan.networks.programs import OwnNetwork
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -213,7 +214,8 @@ class Recogniser:
             UserError: If the folder exists or its place cannot be written to.
         """
         try:
-            state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+            held = {"program": self.network.content} if isinstance(self.network, OwnNetwork) else None
+            state = held or {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
             with atomic_folder(folder) as fresh:
                 with atomic(fresh / WEIGHTS) as partial:
                     save_file(state, partial)
@@ -243,11 +245,14 @@ class Recogniser:
 
         try:
             state = load_file(weights)
+            if card.settings.own:
+                own = OwnNetwork(state["program"].numpy().tobytes(), card.settings, card.target)
+                return cls(own.to(device), card)
             # Without memory, but for networks with layers that are computed rather than learned.
             computed = card.settings.closed_form or card.settings.discriminant
             with torch.device("cpu" if computed else "meta"):
                 trouble = state_mismatch(state, _built())
-        except (OSError, SafetensorError, RuntimeError) as error:
+        except (OSError, SafetensorError, RuntimeError, KeyError) as error:
             trouble = error_text(error)
         if trouble:
             raise UserError(f"{weights} does not hold the weights that {CARD} describes: {trouble}")

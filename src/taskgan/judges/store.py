@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel
+from torch import nn
 
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs
@@ -19,12 +20,13 @@ from taskgan.core.files import checksum, value_digest, versions
 from taskgan.core.lock import locked
 from taskgan.images.orientation import turn_towards
 from taskgan.images.volumes import read_shape
-from taskgan.judges.figures import MOST, THRESHOLD, evenly_spaced, verify_network
-from taskgan.judges.fit import fit_recogniser
+from taskgan.judges.figures import MOST, THRESHOLD, evenly_spaced
+from taskgan.judges.fit import fit_recogniser, validate
 from taskgan.judges.recogniser import CARD, Recogniser, RecogniserCard, WeightsSource, build
 from taskgan.judges.volumes import CleanSlices, ReaderView, clean_slices, distinct_clean
 from taskgan.judges.weights import load_dlib_face, load_vgg_face
 from taskgan.networks.photos import FaceRecogniser
+from taskgan.networks.programs import OwnNetwork
 from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Data, RecogniserSettings, Target
 from taskgan.recipe.task import IR_HINT, NETWORKS, descriptor_size
@@ -33,7 +35,7 @@ from taskgan.recipe.task import IR_HINT, NETWORKS, descriptor_size
 _GENERATION = 2
 _VERIFICATION = 3  # the same for how descriptors are compared, by which an embedding's training stops
 _LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects", "precision": "32", "reduce": 1}
-_LATER_SETTINGS |= {"standardise": False, "discriminant": False, "crop": None}
+_LATER_SETTINGS |= {"standardise": False, "discriminant": False, "crop": None, "input": None}
 _LATER_AUGMENT = {"preserve": "sum", "contrast": 0.0, "brightness": 0.0, "blur": 0.0, "erase": 0.0}
 _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
@@ -121,38 +123,44 @@ def recogniser_for(
 def released_recogniser(
     settings: RecogniserSettings, val: CleanSlices, *, title: str, target: Target, device: str | torch.device = "cpu"
 ) -> Recogniser:
-    """Read released weights and see how well they tell the validation subjects apart.
+    """Read released weights and see how well they read the validation subjects.
 
     At most 512 images are looked at, of people with several images if there are any: VGG-Face takes a third of a
     second an image on one core.
 
     Args:
-        settings: ``network``, ``width``, ``crop`` and ``weights``; nothing else counts.
+        settings: ``network``, ``width``, ``crop``, ``input`` and ``weights``; nothing else counts.
         val: Volumes of validation subjects, for the card's figures and for the distance that says "the same".
         title: What it is for, e.g. ``task``; shown and recorded.
-        target: The property, an embedding of the network's own size.
+        target: The property: an embedding of the network's own size; any, of a program of the user's own.
         device: Where it is put and read.
 
     Raises:
-        UserError: If the weights are missing, damaged or another network's.
+        UserError: If the weights are missing, damaged or another network's, or a program answers in another shape.
     """
     assert settings.weights is not None  # the settings were checked
-    path = Path(settings.weights)
-    with torch.random.fork_rng([]):
-        network = build(settings, outputs=target.size)
-    assert isinstance(network, FaceRecogniser)
-    load = load_dlib_face if settings.network == "dlib" else load_vgg_face
-    network.network.load_state_dict(load(path, width=settings.width))
-    network = network.to(device).eval()
-    volumes = _validation_subset(val)
+    path, kind = Path(settings.weights), task_kind(target, settings.loss)
+    network: nn.Module
+    if settings.own:
+        network = OwnNetwork(path.read_bytes(), settings, target).to(device)
+        first = torch.from_numpy(val.volumes[0].slices[:1, None]).to(device)
+        network.check(first, kind.outputs, gradient=title == "task")
+    else:
+        with torch.random.fork_rng([]):
+            network = build(settings, outputs=target.size)
+        assert isinstance(network, FaceRecogniser)
+        load = load_dlib_face if settings.network == "dlib" else load_vgg_face
+        network.network.load_state_dict(load(path, width=settings.width))
+        network = network.to(device).eval()
+    volumes = _validation_subset(val) if kind.label_from_clean else val
     say(f"{title}: reading {len(volumes)} validation images with the weights of {path.name}")
-    metrics = verify_network(network, task_kind(target, settings.loss), volumes)
-    if target.cut is None:
+    metrics = validate(network, kind, volumes)
+    if kind.label_from_clean and target.cut is None:
         target = target.model_copy(update={"cut": metrics.outputs[THRESHOLD]})
     card = RecogniserCard(
         title=title,
         settings=settings,
-        outputs=target.size,
+        outputs=kind.outputs,
         target=target,
         training_subjects=(),
         validation_subjects=volumes.subjects,
@@ -162,6 +170,9 @@ def released_recogniser(
         versions=versions(),
         source=WeightsSource(file=path.name, sha256=checksum(path)),
     )
+    if not kind.label_from_clean:
+        say(f"{title}: {path.name} reads clean validation slices with MAE {metrics.slice_mae:.3f}")
+        return Recogniser(network, card)
     auc = "unknown (no person has two images)" if metrics.auc is None else f"{metrics.auc:.3f}"
     say(f"{title}: {settings.network} tells clean validation images of people apart with AUC {auc}")
     return Recogniser(network, card)
@@ -222,6 +233,7 @@ def recogniser_folder(
     if settings.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
         values |= {"crop": settings.crop} if settings.crop else {}
+        values |= {"input": settings.input.model_dump(mode="json")} if settings.input else {}
     elif target.kind == "binary" and values["loss"] == "proper":
         values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
     key = {
@@ -275,9 +287,9 @@ def check_weights(settings: RecogniserSettings, name: str) -> None:
     """
     if settings.weights is not None and not Path(settings.weights).is_file():
         where = "task.pretrain" if name == "task" else name
+        hint = "" if settings.own else f" as {settings.network}'s authors released it; {IR_HINT}"
         raise UserError(
-            f"{settings.weights} ({where}.weights) does not exist, expected "
-            f"{NETWORKS[settings.network].files} as {settings.network}'s authors released it; {IR_HINT}"
+            f"{settings.weights} ({where}.weights) does not exist, expected {NETWORKS[settings.network].files}{hint}"
         )
 
 

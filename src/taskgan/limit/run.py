@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.conditions import condition_of, one_hot
+from taskgan.cohort.conditions import condition_of, numbers_of, plane_code
 from taskgan.cohort.grids import check_same_grid, input_is_comparable, relative_path
 from taskgan.cohort.pairing import inputs_of_another_kind
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
@@ -58,12 +58,14 @@ def input_view(data: Data) -> ReaderView:
     """All that a generator gets of a slice: further inputs, neighbours, smoothed copies, the wanted condition."""
 
     def shown(case: Case) -> Array:
-        code = one_hot(condition_of(case.pair, data), data)
+        code = plane_code(condition_of(case.pair, data), numbers_of(case.pair, data), data)
         stack = SliceStack(case.inputs, data.neighbours or _AROUND * bool(data.patch), len(data.context), code)
         channels = np.stack([stack.channels(index) for index in range(len(case.inputs))])
         return channels[:, 0] if channels.shape[1] == 1 else channels
 
-    mark = data.model_dump_json(include={"inputs", "neighbours", "context", "patch", "condition", "conditions"})
+    mark = data.model_dump_json(
+        include={"inputs", "neighbours", "context", "patch", "condition", "conditions", "numeric", "numeric_scales"}
+    )
     return ReaderView(mark, shown)
 
 

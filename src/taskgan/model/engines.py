@@ -23,13 +23,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import processor_name, read_measured, write_measured
+from taskgan.core.tensors import bf16_is_native
 from taskgan.core.version import __version__
 from taskgan.networks.generator import UNet
 
 Precision = Literal["auto", "32", "bf16"]
 
 _NAMES: tuple[Precision, ...] = ("auto", "32", "bf16")
-_NATIVE = ("avx512_bf16", "amx_bf16")
 
 
 def check_precision(text: str) -> Precision:
@@ -42,15 +42,6 @@ def check_precision(text: str) -> Precision:
         if text == known:
             return known
     raise UserError(f"precision is {text!r}, expected auto, 32 or bf16")
-
-
-def bf16_is_native() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; emulated, it is slower than float32.
-
-    Decided by what the CPU is, not by a stopwatch: the same machine gives the same numbers however busy it is.
-    """
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name, False) for name in _NATIVE)
 
 
 def fold_batch_norms(network: UNet, *, in_place: bool = False) -> UNet:

@@ -345,7 +345,10 @@ def domain_warnings(
         warnings.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_range_text(low, high)}")
     if statistics is not None:
         warnings += _statistics_warnings(statistics, card.seen)
+    numeric = {*card.data.numeric, *["DosePercent"] * ("dose" in card.data.numeric)}  # which have a range
     for name, known in card.seen.metadata.items():
+        if name in numeric:
+            continue
         value = (metadata or {}).get(name)
         if value not in (None, "", "n/a") and str(value).casefold() not in {one.casefold() for one in known}:
             warnings.append(f"{name} {truncated(str(value))}, the model saw {', '.join(known)}")

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from taskgan.cohort.conditions import one_hot
+from taskgan.cohort.conditions import plane_code
 from taskgan.cohort.slices import input_channels, to_volume
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
@@ -83,6 +83,7 @@ class Restorer:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1")
         self.data, self.batch_size = data, batch_size
         self.card: ModelCard | None = None
+        self._numbers: Mapping[str, float] = {}
         self._network = network
         self._device = next(network.parameters()).device
         self._computation = Computation(network, precision, engine)
@@ -185,7 +186,9 @@ class Restorer:
         if len(inputs) % colours:
             raise UserError(f"the image has {len(inputs)} planes, the model restores red, green and blue of photos")
         inputs = inputs.reshape(-1, inputs.shape[1] * colours, *inputs.shape[2:])
-        return SliceStack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
+        return SliceStack(
+            inputs, self.data.neighbours, len(self.data.context), plane_code(condition, self._numbers, self.data)
+        )
 
     def _restore(self, network: nn.Module, stack: "SliceStack") -> Array:
         with evaluating(network):
@@ -195,6 +198,12 @@ class Restorer:
                 slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
                 restored = np.concatenate(slices)
         return stack.keep_empty(restored)
+
+    def told(self, numbers: Mapping[str, float]) -> "Restorer":
+        """The same for images of these values of ``data.numeric``, such as ``{"dose": 5}``."""
+        twin = copy.copy(self)
+        twin._numbers = dict(numbers)
+        return twin
 
     def in_float32(self) -> "Restorer":
         """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""
@@ -327,11 +336,8 @@ class Restorer:
             self.check_samples(samples)
         stack = self._stack(inputs, condition)
         network, error = self._choose(stack, "torch" if samples else "")
-        sd: Array | None = None
-        if samples:
-            image, sd = self._sample(network, stack, samples, seed)
-        else:
-            image = self._restore(network, stack)
+        both = self._sample(network, stack, samples, seed) if samples else (self._restore(network, stack), None)
+        image, sd = both
         return RestoredVolume(
             image=to_volume(intensity.invert(image)),
             sd=None if sd is None else to_volume(intensity.invert(sd)),

@@ -247,7 +247,7 @@ def generator_network(settings: Generator, data: Data) -> UNet | VolumeUNet:
     if settings.dimensions == 3:
         return VolumeUNet(**common, **settings.model_dump(include={"width", "max_width", "depth", "norm"}))
     values = settings.model_dump(exclude={"dimensions", "residual"})
-    return UNet(**common, **values, out_channels=data.colours, conditions=len(data.conditions))
+    return UNet(**common, **values, out_channels=data.colours, conditions=data.planes)
 
 
 def memory_format(images: torch.Tensor | nn.Module, channels_last: bool) -> torch.memory_format:

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
 from taskgan.recipe.generator import Generator
-from taskgan.recipe.task import Augment, as_text
+from taskgan.recipe.task import Augment, as_names, as_text
 
 
 class IntensityTransform(Settings):
@@ -30,6 +30,26 @@ class IntensityTransform(Settings):
     percentile: float = Field(default=99.5, gt=0, le=100)
     shared: bool = False
     output: Literal["nonnegative", "real", "unit"] = "nonnegative"
+
+
+class NumericScale(Settings):
+    """How a number is told to a generator: 0 in the middle of the training rows' range, −1 and 1 at its ends.
+
+    Attributes:
+        log: By its logarithm, as doses are that differ by factors.
+        low: Smallest value of the training rows.
+        high: Largest.
+    """
+
+    log: bool = False
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "NumericScale":
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"low is {self.low:g} and high {self.high:g}, expected a range (above 0 with log)")
+        return self
 
 
 class Data(Settings):
@@ -59,6 +79,10 @@ class Data(Settings):
             acquired ones where slices are thick.
         conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
             order of their labels where every value has one of its own, else in alphabetical order.
+        numeric: Columns of ``pairs.csv`` with a number that the generator is told as a constant plane each, after
+            those of the condition (or as ``film`` does), e.g. ``[dose]``.
+        numeric_scales: Of each such column. Empty takes the range of the training rows, by the logarithm where all
+            are above zero and the largest is at least four times the smallest.
     """
 
     inputs: tuple[str, ...] = ("degraded",)
@@ -77,6 +101,8 @@ class Data(Settings):
         default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$"
     )
     conditions: tuple[Annotated[str, BeforeValidator(as_text)], ...] = ()
+    numeric: Annotated[tuple[str, ...], BeforeValidator(as_names)] = ()
+    numeric_scales: dict[str, NumericScale] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _makes_samples(self) -> "Data":
@@ -101,6 +127,11 @@ class Data(Settings):
             raise ValueError("conditions are named but not their column, expected data.condition, e.g. contrast")
         if len(set(self.conditions)) < len(self.conditions) or "" in self.conditions:
             raise ValueError(f"conditions are {', '.join(self.conditions)}: expected names, each once")
+        names = [*self.numeric, *[self.condition] * bool(self.condition)]
+        if len(set(names)) < len(names) or "" in names:
+            raise ValueError(f"numeric is {', '.join(self.numeric)}: expected columns, each once, not the condition's")
+        if self.numeric_scales and set(self.numeric_scales) != set(self.numeric):
+            raise ValueError("numeric_scales are not of the columns of numeric, expected one of each, or none")
         return self
 
     @property
@@ -110,7 +141,7 @@ class Data(Settings):
 
     @property
     def channels(self) -> int:
-        """Input channels of the generator: images, then smoothed copies, then a plane for each condition.
+        """Input channels of the generator: images, then smoothed copies, then constant planes.
 
         Raises:
             ValueError: If there is a condition whose values nobody has looked up yet.
@@ -118,7 +149,12 @@ class Data(Settings):
         if self.condition and not self.conditions:
             raise ValueError(f"the values of {self.condition} are not known before the training rows are read")
         images = len(self.inputs) * (2 * self.neighbours + 1) * self.colours
-        return images + len(self.context) + len(self.conditions)
+        return images + len(self.context) + self.planes
+
+    @property
+    def planes(self) -> int:
+        """Constant channels, which come last: of the condition and of numbers."""
+        return len(self.conditions) + len(self.numeric)
 
     def start(self, residual: bool | float) -> int:
         """The channel that ``generator.residual`` adds.

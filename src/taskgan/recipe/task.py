@@ -54,6 +54,7 @@ class NetworkFacts:
         options: Arguments of the builder beside those that all have.
         dense: It answers for every pixel.
         released: Somebody else trained it.
+        own: A file of the user's own, for any kind of property.
         closed_form: It learns in closed form, without steps.
         descriptor: Length of its descriptor in widths, where that is the network's own.
         files: What it is read from, where somebody else trained it.
@@ -63,6 +64,7 @@ class NetworkFacts:
     options: Mapping[str, Any] = field(default_factory=dict)
     dense: bool = False
     released: bool = False
+    own: bool = False
     closed_form: bool = False
     descriptor: int | None = None
     files: str = ""
@@ -84,6 +86,10 @@ NETWORKS = {
     "dlib": NetworkFacts(
         "photos:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
     ),
+    "program": NetworkFacts(
+        "programs:OwnNetwork", released=True, own=True, files="a file that torch.export.save wrote"
+    ),
+    "onnx": NetworkFacts("programs:OwnNetwork", released=True, own=True, files="an ONNX file"),
 }
 """Every network that can be T or a judge."""
 IR_HINT = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
@@ -138,6 +144,35 @@ class Augment(Settings):
     erase: float = Field(default=0.0, ge=0, lt=1)
 
 
+class ProgramInput(Settings):
+    """How slices are shown to a program of one's own: (scale · x − mean) / divide, x in network units.
+
+    Attributes:
+        size: Rows and columns that it wants (bilinear, with anti-aliasing); None shows slices as they are.
+        scale: By which network units are multiplied first, e.g. 255.
+        mean: What is taken off then: of all channels, or of each.
+        divide: By what that is divided, likewise.
+        channels: The slice is repeated so many times.
+        upright: The program's rows run downwards, as a photo's do; a slice's first axis runs from left to right.
+    """
+
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    divide: tuple[float, ...] = (1.0,)
+    channels: int = Field(default=1, ge=1, le=64)
+    upright: bool = False
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> "ProgramInput":
+        for name in ("mean", "divide"):
+            if len(values := getattr(self, name)) not in (1, self.channels):
+                raise ValueError(f"input.{name} has {len(values)} numbers, expected 1 or channels, {self.channels}")
+        if 0 in (*self.divide, self.scale):
+            raise ValueError("input.divide and input.scale hold a 0, expected other numbers")
+        return self
+
+
 class RecogniserSettings(Settings):
     """A network that reads the property from one slice: the task network T, or a judge.
 
@@ -147,9 +182,12 @@ class RecogniserSettings(Settings):
             ``ir_se`` (for faces), ``gradients`` (for faces: oriented gradients and a discriminant that is fitted in
             closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
             ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) and
-            ``dlib`` (another one for faces) are read from ``weights`` and learn nothing.
+            ``dlib`` (another one for faces) are read from ``weights`` and learn nothing. Nor do those of one's
+            own, for any kind of property: ``program``, a file of ``torch.export``, and ``onnx``, which passes no
+            gradient on and so can be a judge, not T.
         weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``
-            or ``vgg-face.mat``; ``dlib_face_recognition_resnet_model_v1.dat``.
+            or ``vgg-face.mat``; ``dlib_face_recognition_resnet_model_v1.dat``; a file of one's own.
+        input: How slices are shown to ``program`` or ``onnx``.
         crop: Square that ``dlib`` sees: its middle from the left and from the top, and its edge, as shares of the
             image's shorter side; what reaches beyond the frame repeats its edge. None is the middle square.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
@@ -180,6 +218,7 @@ class RecogniserSettings(Settings):
 
     network: Annotated[str, AfterValidator(_known_network)] = "resnet18"
     weights: str | None = None
+    input: ProgramInput | None = None
     crop: tuple[float, float, Annotated[float, Field(gt=0, le=8)]] | None = None
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
@@ -204,6 +243,11 @@ class RecogniserSettings(Settings):
     def released(self) -> bool:
         """Whether its weights are somebody else's, and nothing is trained."""
         return NETWORKS[self.network].released
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a file of the user's own, for any kind of property."""
+        return NETWORKS[self.network].own
 
     @property
     def closed_form(self) -> bool:
@@ -231,9 +275,14 @@ class RecogniserSettings(Settings):
     @model_validator(mode="after")
     def _weights_are_named(self) -> "RecogniserSettings":
         if self.released and not self.weights:
+            hint = "" if self.own else f"; {IR_HINT}"
             raise ValueError(
                 f"network is {self.network} but weights is missing, expected the path of "
-                f"{NETWORKS[self.network].files}; {IR_HINT}"
+                f"{NETWORKS[self.network].files}{hint}"
+            )
+        if self.input is not None and not self.own:
+            raise ValueError(
+                f"input is set but network is {self.network}; expected network program or onnx, or no input"
             )
         if self.crop and self.network != "dlib":
             raise ValueError(f"network is {self.network}, which prepares images its own way; expected no crop")
@@ -320,6 +369,8 @@ def check_network(network: RecogniserSettings, target: Target, where: str) -> No
             its place in the recipe.
     """
     dense = target.facts.dense
+    if network.own:
+        return
     if network.dense != dense:
         expected = _one_of([name for name, n in NETWORKS.items() if n.dense == dense and not n.released])
         raise ValueError(f"{where}.network is {network.network}, expected {expected} for kind {target.kind}")

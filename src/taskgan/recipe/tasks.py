@@ -100,6 +100,11 @@ class Task(Target):
                 f"task.false_positive is {self.false_positive:g} of kind {self.kind} with loss {self.loss}; expected "
                 "kind segmentation with loss proper"
             )
+        if self.pretrain.network == "onnx":
+            raise ValueError(
+                "task.pretrain.network is onnx, which passes no gradient on to G; expected network program (a file of "
+                "torch.export), or the ONNX file as judge"
+            )
         check_network(self.pretrain, self, "task.pretrain")
         if self.kind == "embedding" and self.training == "joint" and self.loss == "squared":
             raise ValueError(

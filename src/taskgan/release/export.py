@@ -37,7 +37,10 @@ def channel_names(data: Data) -> list[str]:
     colours = [f", {colour}" for colour in ("red", "green", "blue")] if data.colours > 1 else [""]
     images = [f"{name}{side}{colour}" for side in ("", *sides) for name in data.inputs for colour in colours]
     copies = [f"{data.inputs[0]} behind a 3D Gaussian of SD {sd:g} mm" for sd in data.context]
-    return [*images, *copies, *(f"plane of ones where {data.condition} is {name}" for name in data.conditions)]
+    planes = [f"plane of ones where {data.condition} is {name}" for name in data.conditions]
+    for name, scale in data.numeric_scales.items():
+        planes.append(f"{'log ' * scale.log}{name}, a constant plane: -1 at {scale.low:g}, 1 at {scale.high:g}")
+    return [*images, *copies, *planes]
 
 
 def processing(card: ModelCard) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from taskgan.cohort.conditions import condition_of, one_hot
+from taskgan.cohort.conditions import condition_of, numbers_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.console import say
 from taskgan.core.errors import LeftOut, Problems, UserError
@@ -31,13 +31,14 @@ class Job:
     """One image to restore: its row, made up where it comes from no table, and where the restored one goes.
 
     Images from a table belong in ``restored.csv``. ``condition`` says which of several images (contrasts) is wanted;
-    empty where the model makes one.
+    empty where the model makes one. ``numbers`` are what its generator is told (``data.numeric``).
     """
 
     pair: Pair
     target: Path
     from_table: bool
     condition: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def case(self) -> str:
@@ -118,6 +119,7 @@ def find_jobs(
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
     series: Sequence[str] = (),
+    numbers: Mapping[str, str] | None = None,
     sd: bool = False,
     suffix: str = "",
 ) -> list[Job]:
@@ -140,6 +142,7 @@ def find_jobs(
         select: Column and value pairs that go before the model's own selection.
         conditions: Only these of the model's conditions; empty is all.
         series: Of folders of DICOM series only these (:meth:`~taskgan.images.dicom.series.ListedSeries.is_meant`).
+        numbers: What the model is told (``data.numeric``) of images whose table does not say it.
         sd: Standard deviations will be written too.
         suffix: Of the images that are taken of a BIDS data set; empty: ``pet``.
 
@@ -165,9 +168,22 @@ def find_jobs(
     other = next((job.pair.degraded for job in jobs if job.from_table or not job.is_dicom), None)
     if series and other is not None:
         raise UserError(f"{other} is no series of a DICOM folder: --series picks some of these")
+    jobs = [_told(job, data, numbers or {}) for job in jobs]
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
+
+
+def _told(job: Job, data: Data, numbers: Mapping[str, str]) -> Job:
+    """A job with the numbers that its model is told: its row's, else those that were given."""
+    for name in numbers:
+        if name not in data.numeric:
+            known = ", ".join(data.numeric) or "no number"
+            raise UserError(f"--set {name}={numbers[name]}: the model is told {known}")
+        if job.pair.columns.get(name):
+            raise UserError(f"--set {name}={numbers[name]}: the table says the {name} of case {job.pair.case} itself")
+    pair = replace(job.pair, columns={**job.pair.columns, **numbers}) if numbers else job.pair
+    return replace(job, pair=pair, numbers=numbers_of(pair, data)) if data.numeric else job
 
 
 def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:

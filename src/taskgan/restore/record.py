@@ -127,6 +127,7 @@ def restored_sidecar(
     used = settings.as_values() | {"precision_used": restored.precision}
     used |= {"engine_used": restored.engine} if "engine" in used else {}
     used |= {"condition": job.condition} if job.condition else {}
+    used |= {"numeric": dict(job.numbers)} if job.numbers else {}
     used |= {"bf16_error": round(restored.error, 6)} if restored.error is not None else {}
     text = f"{what}, by the model {card.name} ({card.objective})"
     side = method_sidecar(job.pair, Origin.from_card(card), used, text, notes)
@@ -199,7 +200,13 @@ def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]
     return {"Bits": photo.bits, "Restored": what}
 
 
-_MEASURED = ("precision_used", "engine_used", "bf16_error", "condition")  # beside the settings that were asked for
+_MEASURED = (
+    "precision_used",
+    "engine_used",
+    "bf16_error",
+    "condition",
+    "numeric",
+)  # beside the settings that were asked for
 
 
 def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSettings) -> bool:
@@ -218,6 +225,7 @@ def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSett
         model.get("Checksum") == origin.checksum
         and {key: value for key, value in done.items() if key in expected or key not in _MEASURED} == expected
         and done.get("condition", "") == job.condition
+        and done.get("numeric", {}) == dict(job.numbers)
         and {key: side.get(key) for key in marks} == marks
     )
 
@@ -263,10 +271,11 @@ class RestorationRecord:
 
     def _inputs(self, jobs: Sequence[Job]) -> str:
         """A name for the images of a call."""
-        names = (
-            (j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder)), j.condition) for j in jobs
-        )
-        return value_digest({"jobs": [[*own, *[condition] * bool(condition)] for *own, condition in names]})
+        names = [
+            [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder)), j.condition, dict(j.numbers)]
+            for j in jobs
+        ]
+        return value_digest({"jobs": [[*own[:3], *filter(None, own[3:])] for own in names]})
 
     def check(self, *, overwrite: bool) -> RestorationProgress:
         """Whether this very call is done, or an interrupted one is gone on with. Writes nothing.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from taskgan.cohort.conditions import numeric_warnings
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.artefact import commit_more
@@ -16,6 +17,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, value_digest
 from taskgan.core.parts import Part, in_parts, parse_part
+from taskgan.core.tensors import warn_of_emulated_bf16
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
@@ -56,6 +58,7 @@ def restore(
     split: str | None = None,
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
+    numbers: Mapping[str, str] | None = None,
     batch_size: int = 4,
     precision: str = "auto",
     engine: str = "torch",
@@ -93,6 +96,7 @@ def restore(
         select: Of a table, only rows with these values; they go before the model's own selection.
         conditions: Only these of the model's conditions (contrasts); empty makes of a table's row the one that it is
             about, and of other images all.
+        numbers: What the model is told (``data.numeric``) of images without a table, e.g. ``{"dose": "5"}``.
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         engine: What computes, see :mod:`taskgan.model.engines`.
@@ -124,11 +128,18 @@ def restore(
     places = _checked_places(inputs, out)
     refinement.check(samples)
     torch.set_num_threads(threads or torch.get_num_threads())
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
+    wished: Mapping[str, Any] = {
+        "split": split,
+        "select": select,
+        "conditions": conditions,
+        "series": series,
+        "numbers": numbers,
+    }
     mode, computes = check_precision(precision), check_engine(engine)
     if not Path(model).exists():
         model = _listed_model(str(model), places, out, wished, Path(index) if index else None)
     device = "cuda" if torch.cuda.is_available() and mode != "bf16" and computes == "torch" else "cpu"
+    warn_of_emulated_bf16(mode, device)
     options: dict[str, Any] = {"precision": mode, "batch_size": batch_size, "device": device, "engine": computes}
     restorer = Restorer.from_folder(model, generator=generator, **options, between=refinement.mixture)
     assert restorer.card is not None
@@ -184,8 +195,11 @@ def _listed_model(name: str, at: Sequence[Path], out: Path, wished: Mapping[str,
     if name.startswith((".", "/")) or Path(name).suffix:
         raise UserError(f"{name} does not exist; expected a model folder or the name of a listed model")
     models = models_called(name, index)
-    card = models[0].card
-    first = find_jobs(at, out, card.data, suffix=card.seen.suffix, **wished)[0]
+    card, numbers = models[0].card, set(wished["numbers"] or ())
+    untold = card.data.model_copy(update={"numeric": (), "numeric_scales": {}})
+    first = find_jobs(at, out, untold, suffix=card.seen.suffix, **{**wished, "numbers": None})[0]
+    known = numbers | {column for column, value in first.pair.columns.items() if value}
+    models = [one for one in models if numbers <= set(one.card.data.numeric) <= known] or models  # can be told
     image = read_volume(first.pair.degraded, axes=card.data.axes, series=first.pair.series("degraded"))
     side = {} if first.is_photo else read_sidecar(first.pair.degraded)
     dose = positive(first.pair.columns.get("dose") or side.get("DosePercent"))
@@ -270,7 +284,7 @@ def _restore_each(
             case = load_case(job.pair, card.data, clean=False, known=case, enlarge=settings.enlarge)
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
-            able = restorer.in_float32() if exact else restorer
+            able = (restorer.in_float32() if exact else restorer).told(job.numbers)
             restored = restore_refined(able, job, case, settings)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
@@ -337,6 +351,7 @@ def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
     known = metadata | {"dose": job.pair.columns.get("dose")}
     statistics = (photo_statistics if job.is_photo else image_statistics)(case.source.data)
     warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
+    warnings += numeric_warnings(job.numbers, card.data)
     return warnings + (_photo_warnings(job, case, card) if job.is_photo else [])
 
 

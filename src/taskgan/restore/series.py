@@ -68,6 +68,7 @@ def derivation(
 ) -> Derivation:
     """What headers say of a restoration. Its key has all that decides a value besides the source."""
     used: dict[str, Any] = {**settings.as_values(), "precision_used": restored.precision, "condition": job.condition}
+    used |= {"numeric": dict(job.numbers)} if job.numbers else {}
     several = len(input_files(job.pair, card.data)) > 1
     contrast = f"synthetic {job.condition}" if job.condition else "synthetic" * several
     return Derivation(

@@ -205,7 +205,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 _FREE = {"dropout", "dropout_layers", "projection", "degradation"}  # settings without weights
-_MEANING = ("inputs", "neighbours", "context", "condition", "conditions", "intensity")
+_MEANING = ("inputs", "neighbours", "context", "condition", "conditions", "numeric", "numeric_scales", "intensity")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
 from taskgan.core.files import read_measured, write_measured
+from taskgan.core.tensors import bf16_is_native
 from taskgan.core.version import __version__
 from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
@@ -48,6 +49,8 @@ def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
             gpu if machine.channels_last == "auto" else machine.channels_last,
             False if machine.compile == "auto" else machine.compile,
         )
+    if machine.compile != "auto" and len(tried := candidates(recipe, device)) == 1:
+        return tried[0]
     key = _key(recipe, size, device)
     choice = read_measured("machine", key, lambda stored: MachineChoice.of(stored, Path("measurement")))
     if choice is None:
@@ -63,7 +66,7 @@ def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
     machine = recipe.machine
     half: Literal["bf16", "16"] = "16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
     precisions = ["32", half] if machine.precision == "auto" else [machine.precision]
-    if machine.precision == "auto" and device.type not in ("cpu", "cuda"):
+    if machine.precision == "auto" and not (device.type == "cuda" or (device.type == "cpu" and bf16_is_native())):
         precisions = ["32"]
     layouts = [False, True] if machine.channels_last == "auto" else [bool(machine.channels_last)]
     compiled = machine.compile is True

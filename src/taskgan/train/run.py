@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.conditions import check_projection, condition_of
+from taskgan.cohort.conditions import check_projection, condition_of, numbers_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint, read_description
 from taskgan.cohort.pairs import REQUIRED, Pairs, image_digests, read_pairs, subject_digests
@@ -24,6 +24,7 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import PathLike, write_yaml
 from taskgan.core.lock import locked
+from taskgan.core.tensors import warn_of_emulated_bf16
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.images.statistics import content_of
@@ -165,6 +166,7 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
         choice = (
             MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.sample_shape)
         )
+        warn_of_emulated_bf16(choice.precision if first else "", device.type)
         record = new_record(recipe, job.pairs, job.used, job.fingerprint, device)
         record |= {"fold": recipe.fold, "machine": choice.to_dict(), **job.origin}
         record |= {"warnings": warnings} if warnings else {}
@@ -349,7 +351,8 @@ def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
 
     def _restored(case: Case) -> Array:
         code = condition_of(case.pair, card.data)
-        return restorer.restore_inputs(case.inputs, case.intensity, condition=code).image
+        told = restorer.told(numbers_of(case.pair, card.data))
+        return told.restore_inputs(case.inputs, case.intensity, condition=code).image
 
     if line := suvr_line(val, card.data, _restored):
         write_card(folder, card.model_copy(update={"calibration": asdict(line)}))

@@ -262,7 +262,7 @@ def _degraded(networks: Networks, clean: Tensor, data: Data) -> Tensor:
             Planes of a condition come last.
     """
     assert networks.cycle is not None
-    images = clean.shape[1] - len(data.conditions)
+    images = clean.shape[1] - data.planes
     of_slices = slice(0, images, len(data.inputs))
     slices = clean[:, of_slices]
     generated = networks.cycle.degrade(slices.flatten(0, 1)[:, None]).float().view_as(slices)

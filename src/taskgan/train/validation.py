@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from taskgan.cohort.conditions import condition_of
+from taskgan.cohort.conditions import condition_of, numbers_of
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, to_slices
 from taskgan.cohort.targets import Targets
@@ -65,7 +65,8 @@ class Validation:
             if case.clean is None:
                 raise AssertionError("validation cases have a clean image")
             condition = condition_of(case.pair, self._recipe.data)
-            restored = restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
+            told = restorer.told(numbers_of(case.pair, self._recipe.data))
+            restored = told.restore_inputs(case.inputs, case.intensity, condition=condition).image
             slices = case.intensity.apply(to_slices(restored))
             psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean), span=case.source.span))
             if condition:

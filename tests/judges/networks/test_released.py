@@ -190,7 +190,10 @@ def test_what_does_not_go_together_is_named(weights: Path) -> None:
     assert _recipe(weights).task.pretrain.released
     for changes, words in (
         ({"task__pretrain__weights": None}, r"weights is missing, expected the path.*network: ir trains"),
-        ({"task__pretrain__network": "ir"}, r"which is trained here; expected network vgg_face or dlib, or no weights"),
+        (
+            {"task__pretrain__network": "ir"},
+            r"which is trained here; expected network vgg_face, dlib, program or onnx, or no weights",
+        ),
         ({"task__training": "joint", "task__loss": "proper"}, "kept as they were released; expected frozen"),
         ({"task__size": 64}, "task.size is 64, expected 128, the length of the descriptor"),
         ({"task__kind": "binary", "task__labels": "label"}, "expected task.kind embedding, found binary"),
