@@ -11,6 +11,12 @@ def test_margins_and_correction_are_read() -> None:
     assert parse_inference() == Inference()
 
 
+def test_margins_of_the_field_have_names() -> None:
+    found = parse_inference(["suvr=qiba", "suvr_calibrated=centiloid"]).margins
+    assert found["suvr"] == pytest.approx(0.0194 * 1.38)
+    assert found["suvr_calibrated"] == pytest.approx(8 / 153.4)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

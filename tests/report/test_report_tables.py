@@ -8,7 +8,9 @@ from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
 from taskgan.report.agreement import flips_table, suvr_table
+from taskgan.report.comparisons import comparisons_table
 from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.metrics import parse_inference
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 from taskgan.stats import Interval, calibration_line
@@ -142,5 +144,17 @@ def test_a_calibration_line_has_rows_of_its_own(fake_runs: Path, tmp_path: Path)
     assert raw["slope"].tone == "worse"
     assert after["slope"].value.estimate == pytest.approx(1.0, abs=0.08)
     assert after["correlation"].value.estimate == pytest.approx(raw["correlation"].value.estimate)
-    assert after["centiloids"].value == pytest.approx(153.4 * after["deviation"].value)
+    assert after["centiloids"].value == pytest.approx(1.96 * 153.4 * after["deviation"].value, rel=1e-4)
+    assert after["wrong"].value <= raw["wrong"].value
     assert any("then" in text and "validation subjects" in text for text in report_verdict(found).findings)
+
+
+def test_methods_are_compared_after_their_lines(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    for method, off in (("gan", 0.05), ("task_gan", 0.02)):
+        mine = frame["method"] == method
+        frame.loc[mine, "suvr_calibrated_error"] = [off * (-1) ** k for k in range(mine.sum())]
+    told = replace(comparison, frame=frame, inference=parse_inference(["suvr_calibrated=qiba"]))
+    rows = [row for row in comparisons_table(told).rows if row[0].text == "|SUVR error|, after its line"]
+    assert [row[1].text for row in rows] == ["Task-GAN − GAN"]
+    assert rows[0][2].value.estimate == pytest.approx(-0.03)

@@ -32,9 +32,10 @@ from taskgan.page.cells import (
 )
 from taskgan.page.style import method_style, panel_axes, save_figure
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import CENTILOIDS, QIBA_VARIATION
+from taskgan.report.metrics import CENTILOIDS, QIBA_VARIATION, REPEATABLE
 from taskgan.report.study import VerificationStudy, reader_title
-from taskgan.stats import Interval, mean_interval
+from taskgan.stats import LEVEL, Interval, mean_interval
+from taskgan.stats.bootstrap import two_sided_quantile
 
 SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
 
@@ -211,9 +212,9 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
         nothing = (Cell("–"),) * 9
         return (name, count_cell(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
     tone = "worse" if agreement.slope.excludes(1.0) else ""
-    units = agreement.deviation * CENTILOIDS
+    units = two_sided_quantile(LEVEL) * agreement.deviation * CENTILOIDS  # as a repeatability coefficient counts
     near = agreement.deviation <= QIBA_VARIATION * float(mine["suvr_reference"].mean())
-    tones = ("better" if near else "worse", "better" if units <= 8 else "worse" if units > 16 else "none")
+    tones = ("better" if near else "worse", _repeatable(units))
     return (
         replace(name, text=f"{name.text}, after its line", value=f"{name.value}, after its line") if after else name,
         count_cell(agreement.count),
@@ -229,6 +230,10 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
         wrong,
         _bias(_to_truth(mine), marked=False),
     )
+
+
+def _repeatable(units: float) -> str:
+    return "better" if units <= REPEATABLE[0] else "worse" if units > REPEATABLE[1] else "none"
 
 
 def _to_truth(rows: pd.DataFrame) -> Interval:

@@ -196,6 +196,7 @@ def _rows(folder: Path) -> pd.DataFrame:
     frame = read_case_table(folder)
     for column in _IMAGES:
         frame[column] = [str(folder / text) if text else "" for text in frame[column]]
+    frame["suvr_calibrated_error"] = frame["suvr_calibrated"] - frame["suvr_reference"]
     frame["evaluation"] = str(folder)
     return frame
 

@@ -67,6 +67,14 @@ RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "rela
 TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the error of T")
 JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's error")
 SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error", magnitude_of="suvr_bias")
+CALIBRATED = Metric(
+    "suvr_calibrated_error",
+    "|SUVR error|, after its line",
+    3,
+    -1,
+    "the absolute SUVR error after each method's calibration line",
+    magnitude_of="suvr_calibrated_error",
+)
 TASK_AUC = Metric("task_auc", "T: AUC", 3, 1, "the AUC of T", scores="task_probability")
 JUDGE_AUC = Metric("judge_auc", "Judge: AUC", 3, 1, "the judge's AUC", scores="judge_probability")
 SUVR_AUC = Metric("suvr_auc", "SUVR: AUC", 3, 1, "the SUVR's AUC", scores="suvr_restored")
@@ -94,7 +102,7 @@ BACK = Metric("back_projection", "Back-projection", 4, -1, "the back-projection 
 QUALITY = (PSNR, SSIM, RELATIVE, PSNR_COLOUR, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
 INSERTED = (RECOVERY, RECOVERY_SMALL, SUVR_CV)
-OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, *INSERTED, BACK)
+OBSERVED = (CALIBRATED, GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, *INSERTED, BACK)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
 HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)
@@ -123,7 +131,13 @@ QIBA_VARIATION = 0.0194
 """Within-subject coefficient of variation that QIBA's amyloid profile claims (10.2967/jnumed.122.264031)."""
 CENTILOIDS = 153.4
 """Centiloid units of one SUVR of 18F-florbetaben over whole cerebellum (10.1007/s00259-017-3749-6)."""
-_NAMED = {"suvr=qiba": QIBA_VARIATION * 1.38, "suvr=centiloid": 8 / CENTILOIDS}
+REPEATABLE = 8.0, 16.0
+"""Repeatability coefficients of the best and of usual pipelines, in Centiloids (``docs/statistics.md``)."""
+_NAMED = {
+    f"{measure}={name}": margin
+    for measure in (SUVR.name, CALIBRATED.name)
+    for name, margin in (("qiba", QIBA_VARIATION * 1.38), ("centiloid", REPEATABLE[0] / CENTILOIDS))
+}
 
 
 def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:
@@ -131,7 +145,7 @@ def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> In
 
     Args:
         margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``; ``suvr=qiba`` is 1.94 % of the cut 1.38,
-            ``suvr=centiloid`` 8 CL.
+            ``suvr=centiloid`` 8 CL; both of ``suvr_calibrated`` too.
         correction: One of :data:`~taskgan.stats.CORRECTIONS`.
 
     Raises:
