@@ -153,7 +153,7 @@ class Experiment:
                     grid=tried.grid,
                     overrides=(*self.changes, *short, *tried.changes),
                     against=tried.against,
-                    only=share,
+                    part=share,
                     **more,
                 )
             )
@@ -254,9 +254,9 @@ class Experiment:
 
     def make(self, asked: argparse.Namespace, stages: Sequence[str], methods: Sequence[str]) -> None:
         """The stages, in this process."""
-        from taskgan.sweep.plan import parse_share
+        from taskgan.core.parts import parse_part
 
-        share = parse_share(asked.share)
+        share = parse_part(asked.share)
         for group in self.groups:
             wanted = [stage for stage in group if stage in stages]
             if "train" not in group:
