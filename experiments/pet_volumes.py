@@ -7,7 +7,7 @@
 
 Test heads are never seen in training (8 heads train, 2 validate, 4 test). A generator of slices that is given
 neighbours and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN,
-Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of single slices, L1 of a generator of volumes, MONAI's 3D
+Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of a generator of volumes, MONAI's 3D
 BasicUNet in the same processor time as that, and a Gaussian whose width the validation subjects choose.
 λ (.1, GAN's) and μ (.03) were chosen on validation subjects of the same cohort by the sweeps of ``pet_evidence.py``.
 """
@@ -32,13 +32,12 @@ METHODS = {
     "gan": Method(("objective=gan",)),
     "task_gan": Method(("objective=task_gan",)),
     "l1_task": Method(("objective=task_gan", "loss.lambda_gan=0")),
-    "l1_slice": Method(("objective=l1", "data.context=[]", "data.neighbours=0", "generator.residual=true")),
     "l1_volume": Method(("objective=l1",)),
     MONAI: Method(("objective=l1",)),
 }
 GO_ON = ("l1", "gan", "task_gan", "l1_task")
 FIRST = ("objective=l1", "optimiser.lr=1.0e-3")
-STEPS = {WARM: 350, "l1_slice": 300, "l1_volume": 300}
+STEPS = {WARM: 350, "l1_volume": 300}
 # They cost as much as all others together: one seed.
 ONE_SEED = ("l1_volume", MONAI)
 TRIAL = (
@@ -53,7 +52,7 @@ AUDITED = ("task_gan", "gan", "l1")
 _ABOUT = """# PET: the volume, and what it is worth
 
 1 % low-dose amyloid PET. `l1`, `gan`, `task_gan` and `l1_task` (λ = 0) see neighbours and smoothed copies, and go on
-from the same weights for the same steps; `l1_slice` sees one slice, `l1_volume` the volume; `monai` is MONAI's 3D
+from the same weights for the same steps; `l1_volume` sees the volume; `monai` is MONAI's 3D
 BasicUNet; `gaussian` is a filter.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
@@ -78,7 +77,7 @@ class Pet(Experiment):
     methods = METHODS
     untrained = FILTERS
     groups = (("cohort",), ("train", "judge"), ("report",), ("audit",), ("limit",))
-    beside = {"report-l1": ("l1", *FILTERS, "l1_slice", "l1_volume", MONAI, "gan", "task_gan", "l1_task")}  # noqa: RUF012
+    beside = {"report-l1": ("l1", *FILTERS, "l1_volume", MONAI, "gan", "task_gan", "l1_task")}  # noqa: RUF012
     small = TRIAL
     about = _ABOUT
 
@@ -95,8 +94,7 @@ class Pet(Experiment):
             same = {one: getattr(base, one) for one in ("task", "judge", "machine", "validation")}
             return recipe.model_copy(update=same)
         changes = FIRST if name == WARM else self.methods[name].changes
-        slow = ["optimiser.lr=1.0e-3"] if name == "l1_slice" else []
-        return read_recipe(self.source, [*changes, *slow, *own, *further])
+        return read_recipe(self.source, [*changes, *own, *further])
 
     def make_cohort(self, folder: Path) -> None:
         from taskgan.simulate.pet.cohort import simulate_pet
