@@ -64,14 +64,30 @@ def compare(
     limit: Annotated[
         Path | None, typer.Option(help="Folder of taskgan limit; default: derivatives/limit in the cohort, if there.")
     ] = None,
+    strata: Annotated[
+        str | None, typer.Option(help="Headline measures by group: COLUMN[,COLUMN…] of pairs.csv, e.g. anatomy,dose.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Rank three or more methods without the clean images: LOW,HIGH of true SUVRs, e.g. 1.0,2.2."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
     from taskgan.report.metrics import parse_inference
     from taskgan.report.run import compare as run
+    from taskgan.report.strata import parse_bounds
 
-    settings = parse_inference(margin or (), correction)
-    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, overwrite=overwrite)
+    run(
+        evaluations,
+        out,
+        baseline=baseline,
+        inference=parse_inference(margin or (), correction),
+        limit=limit,
+        strata=[name.strip() for name in strata.split(",")] if strata is not None else (),
+        precision=parse_bounds(precision) if precision is not None else None,
+        overwrite=overwrite,
+    )
 
 
 def limit(
