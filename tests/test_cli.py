@@ -18,6 +18,7 @@ VERBS = (
     ["evaluate"],
     ["compare"],
     ["audit"],
+    ["report"],
     ["models", "verify"],
     ["export"],
     ["demo", "pet"],

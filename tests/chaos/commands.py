@@ -63,6 +63,7 @@ EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
     "node status": "likewise",
     "models verify": "writes nothing",
+    "report": "writes one file, atomically",
     "models locate": "likewise",
     "demo pet": "runs the commands above, one after the other",
     "demo mr": "likewise",

@@ -90,6 +90,18 @@ def compare(
     )
 
 
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Cohort, runs, evaluations, audits, reports.")],
+    checklist: Annotated[str, typer.Option(help="claim (CLAIM 2024) or relaince (RELAINCE).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .md or .html.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """A reporting guideline's checklist, filled from the files of a run; what none of them says is not done."""
+    from taskgan.report.checklist import checklist as write
+
+    typer.echo(f"checklist: {write(checklist, folders, out, overwrite=overwrite)}")
+
+
 def limit(
     recipe: RecipeName,
     cohort: Cohort,
