@@ -19,6 +19,7 @@ VERBS = (
     ["compare"],
     ["audit"],
     ["readers", "make"],
+    ["report"],
     ["models", "verify"],
     ["export"],
     ["demo", "pet"],

@@ -69,6 +69,7 @@ EXEMPT = {
     "node status": "likewise",
     "readers serve": "listens until it is ended; tests/readers kills it",
     "models verify": "writes nothing",
+    "report": "writes one file, atomically",
     "models locate": "likewise",
     "demo lesions": "runs the commands above, one after the other",
     "demo pet": "likewise",

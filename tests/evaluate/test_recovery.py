@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from taskgan.cohort.pairs import Pair
 from taskgan.evaluate.measure import add_variation
-from taskgan.evaluate.observers import SMALL_MM3, ObserverView, Recovery
+from taskgan.evaluate.observers import SMALL_MM3, ObserverView, Recovery, findings
 from taskgan.simulate.deform import Grid
 from taskgan.simulate.pet.focal import ball_share
 
@@ -62,3 +62,14 @@ def test_variation_is_the_sd_over_the_mean_of_a_subjects_repeats() -> None:
     plain = [row("a0", "a", "gan", 1.0), row("a1", "a", "gan", 1.2)]
     add_variation(plain, {n: Pair(1, n, "a", "test", Path("x"), None, None, {}, Path()) for n in ("a0", "a1")})
     assert "suvr_cv" not in plain[0]
+
+
+def test_each_finding_has_its_diameter_contrast_and_recovery() -> None:
+    sharp = np.where(MASKS["findings"], 4.0, 1.0).astype(np.float32)  # four times as hot, to the voxel
+    image = 0.5 * sharp
+    found = findings(ObserverView(image, sharp, MASKS, GRID.voxel_mm, truth=sharp))
+    assert [one["diameter_mm"] for one in found] == pytest.approx([10.0, 28.0], rel=0.05)
+    assert [one["contrast"] for one in found] == pytest.approx([4.0, 4.0])
+    assert [one["recovery"] for one in found] == pytest.approx([0.5, 0.5])
+    assert findings(ObserverView(image, sharp, MASKS, GRID.voxel_mm)) == []
+    assert findings(ObserverView(image, sharp, {}, GRID.voxel_mm, truth=sharp)) == []

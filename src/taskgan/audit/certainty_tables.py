@@ -8,15 +8,12 @@ from taskgan.page.cells import Cell, Column, Table, number, number_cell, text_ce
 from taskgan.stats import Interval
 
 
-def share_cell(interval: Interval) -> Cell:
+def share_cell(interval: Interval, digits: int = 0) -> Cell:
     """A rate in per cent above its interval."""
     if interval.estimate != interval.estimate:
         return Cell("–")
-    return Cell(
-        f"{number(100 * interval.estimate, 0)} %",
-        f"[{number(100 * interval.low, 0)} %, {number(100 * interval.high, 0)} %]",
-        interval,
-    )
+    estimate, low, high = (number(100 * v, digits) for v in (interval.estimate, interval.low, interval.high))
+    return Cell(f"{estimate} %", f"[{low} %, {high} %]", interval)
 
 
 def selected_columns(

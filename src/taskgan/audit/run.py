@@ -18,6 +18,7 @@ from taskgan.audit.figures import (
 )
 from taskgan.audit.flips import UNIT
 from taskgan.audit.inputs import AuditInputs, AuditSettings
+from taskgan.audit.invented import AGAIN, InventedStructure, invented_chart, invented_structure, invented_table
 from taskgan.audit.judges import Judge, audited_target, check_judges, check_subjects, load_judges, train_judges
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import AuditResult, compute_result
@@ -109,7 +110,8 @@ def audit(
         (out / name).unlink(missing_ok=True)
     write_readings(out, readings.table)
     write_frame(out / "flips.csv", outcome.flipped, digits=6)
-    tables = all_tables(outcome)
+    invented = invented_structure(inputs)
+    tables = [*all_tables(outcome), invented_table(invented)]
     for table in tables:
         write_table(table, out / "tables")
     conformal = out / "conformal.yaml"
@@ -117,12 +119,13 @@ def audit(
     if outcome.conformal.metadata:
         write_calibrations(conformal, [m.calibration for m in outcome.conformal.coverage], outcome.conformal.metadata)
     figures = out / "figures"
-    charts = _charts(outcome, figures)
+    charts = _charts(outcome, invented, figures)
     cases = _cases(outcome, figures, settings)
     page = write_page(out / PAGE, outcome, conclusion, tables, charts, cases, command or "taskgan audit")
     files = [out / "readings.csv", out / "flips.csv", page, *(out / "tables").glob("*.csv")]
     files += [*figures.glob("*.png"), *[conformal] * conformal.is_file()]
-    commit(out / RECORD, {**_record(outcome, conclusion, settings, out, command), "request": request}, files)
+    record = _record(outcome, conclusion, settings, out, command) | {"invented": to_plain(invented.record())}
+    commit(out / RECORD, {**record, "request": request}, files)
     say(conclusion.headline)
     for sentence in conclusion.warnings:
         say(f"note: {sentence}")
@@ -154,7 +157,7 @@ def _judges(inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | No
     return train_judges(inputs, store)
 
 
-def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
+def _charts(outcome: AuditResult, invented: InventedStructure, folder: Path) -> list[PageFigure]:
     of = outcome.readings.property_of
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
@@ -173,6 +176,7 @@ def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
     interval = plotted_interval(outcome)
     read = of(interval.calibration.judge if interval else "")
     cut = " Dashed: the cut; a bar across it is no decision." if read.decides else ""
+    against = "On the line: no more than noise." if AGAIN in invented.patches else "Dashed: the table’s."
     charts: tuple[tuple[str, Callable[[AuditResult, Path], Path | None], str, str], ...] = (
         ("before-after", before_after, "Restored against clean, judge by judge", points),
         (
@@ -186,6 +190,12 @@ def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
             conformal_intervals,
             f"Conformal intervals of the clean image’s {read.unit}, made from the restored image alone",
             f"Bars: intervals; dots: the clean image’s {read.unit} by the same reader.{cut}",
+        ),
+        (
+            "invented",
+            lambda _, path: invented_chart(invented, path),
+            "Operating curve of the hallucination rate",
+            f"Each point is a threshold. {against}",
         ),
     )
     figures = []

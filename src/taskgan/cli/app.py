@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import info
-from taskgan.cli.judge import audit, compare, evaluate, limit
+from taskgan.cli.judge import audit, compare, evaluate, limit, report
 from taskgan.cli.models import export
 from taskgan.cli.models import group as models
 from taskgan.cli.node import group as node
@@ -39,6 +39,7 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare,
     "audit": audit,
     "readers": readers,
+    "report": report,
     "models": models,
     "export": export,
     "demo": demo,

@@ -69,14 +69,43 @@ def compare(
     readers: Annotated[
         Path | None, typer.Option(help="Analysed study of taskgan readers, to show beside them.")
     ] = None,
+    strata: Annotated[
+        str | None, typer.Option(help="Headline measures by group: COLUMN[,COLUMN…] of pairs.csv, e.g. anatomy,dose.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Rank three or more methods without the clean images: LOW,HIGH of true SUVRs, e.g. 1.0,2.2."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
     from taskgan.report.metrics import parse_inference
     from taskgan.report.run import compare as run
+    from taskgan.report.strata import parse_bounds
 
-    settings = parse_inference(margin or (), correction)
-    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, readers=readers, overwrite=overwrite)
+    run(
+        evaluations,
+        out,
+        baseline=baseline,
+        inference=parse_inference(margin or (), correction),
+        limit=limit,
+        readers=readers,
+        strata=[name.strip() for name in strata.split(",")] if strata is not None else (),
+        precision=parse_bounds(precision) if precision is not None else None,
+        overwrite=overwrite,
+    )
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Cohort, runs, evaluations, audits, reports.")],
+    checklist: Annotated[str, typer.Option(help="claim (CLAIM 2024) or relaince (RELAINCE).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .md or .html.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """A reporting guideline's checklist, filled from the files of a run; what none of them says is not done."""
+    from taskgan.report.checklist import checklist as write
+
+    typer.echo(f"checklist: {write(checklist, folders, out, overwrite=overwrite)}")
 
 
 def limit(

@@ -9,10 +9,10 @@ is one, and ``label`` what that should be (without such a decision the cohort's 
 those of the SUVR come from ``readings.csv``, which has every output of every reader.
 
 Columns of ``OPTIONAL`` are in the file where any row has a value: ``condition`` says which of several images of a
-subject a row is about (a contrast), ``psnr_colour`` is over red, green and blue of photos (all else sees luminance),
-the others are what observers measure, most of them by masks (``docs/mr-evaluation.md``); ``suvr_calibrated`` is the
-SUVR after the method's calibration line. ``back_projection`` is what an image, degraded again, contradicts of its
-input (``docs/faces.md``).
+subject a row is about (a contrast), ``repeat`` which noise realisation, ``psnr_colour`` is over red, green and blue of
+photos (all else sees luminance), the others are what observers measure, most of them by masks
+(``docs/mr-evaluation.md``); ``suvr_calibrated`` is the SUVR after the method's calibration line. ``back_projection`` is
+what an image, degraded again, contradicts of its input (``docs/faces.md``).
 """
 
 import csv
@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, csv_cell
+from taskgan.core.files import atomic, csv_cell, write_rows
 from taskgan.core.tables import read_frame
 from taskgan.judges.metrics import ReaderMetrics, flip_indicator, reader_metrics
 from taskgan.judges.readings import to_plain
@@ -35,7 +35,7 @@ from taskgan.stats import Interval, mean_interval
 QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
 READER_NAMES = ("task", "judge", "suvr")
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference")
-TEXT_COLUMNS = ("case", "subject", "method", "condition", *_PATHS, "brain", "lesions")
+TEXT_COLUMNS = ("case", "subject", "method", "condition", "repeat", *_PATHS, "brain", "lesions")
 CASE_COLUMNS = (
     *("case", "subject", "label", "method", "seed", "fold"),
     *(f"{name}{where}" for where in ("", "_head") for name in QUALITY_METRICS),
@@ -51,7 +51,10 @@ OBSERVER_COLUMNS = (
     "back_projection",
 )
 CALIBRATED_COLUMNS = ("suvr_calibrated", "suvr_calibrated_decision")
-OPTIONAL_COLUMNS = ("condition", "psnr_colour", *CALIBRATED_COLUMNS, *OBSERVER_COLUMNS, "brain", "lesions")
+OPTIONAL_COLUMNS = ("condition", "repeat", "psnr_colour", *CALIBRATED_COLUMNS, *OBSERVER_COLUMNS, "brain", "lesions")
+RECOVERED = "recovery.csv"
+RECOVERY_COLUMNS = ("case", "subject", "method", "seed", "fold", "finding", "diameter_mm", "contrast", "recovery")
+"""A row a case, image and inserted finding (:func:`taskgan.evaluate.observers.findings`)."""
 _INFINITE = ("psnr", "psnr_head", "psnr_colour")  # of an image against itself
 
 
@@ -66,6 +69,24 @@ def write_case_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(handle, fieldnames=columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(listed)
+
+
+def write_recovery(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``recovery.csv`` of rows of cases, whose ``findings`` hold its further columns; no file without any."""
+    every = ({**row, **one} for row in rows for one in row.get("findings", ()))
+    listed = [{key: value for key, value in one.items() if value is not None and value == value} for one in every]
+    path.unlink(missing_ok=True)
+    if listed:
+        write_rows(path, RECOVERY_COLUMNS, listed)
+
+
+def read_recovery(folder: Path) -> pd.DataFrame:
+    """An evaluation's ``recovery.csv``.
+
+    Raises:
+        UserError: If a column is missing or not numeric.
+    """
+    return read_frame(folder / RECOVERED, RECOVERY_COLUMNS, ("case", "subject", "method"))
 
 
 def read_case_table(folder: Path) -> pd.DataFrame:

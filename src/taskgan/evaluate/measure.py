@@ -17,7 +17,7 @@ from taskgan.cohort.targets import Targets
 from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest, write_text
 from taskgan.evaluate.features import FeatureCollector
-from taskgan.evaluate.observers import Observer, ObserverView, observe
+from taskgan.evaluate.observers import Observer, ObserverView, findings, observe
 from taskgan.images.volumes import Volume
 from taskgan.judges.properties import OBSERVER, EvaluationSettings
 from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr
@@ -193,6 +193,7 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
         **measured,
         **_reading_columns(read, context),
         **observe(context.observers, ObserverView(*shown)),
+        "findings": findings(ObserverView(*shown)),
     }
 
 
@@ -227,6 +228,7 @@ def _common_columns(pair: Pair, context: EvaluationContext) -> Row:
     for column in ("degraded", "clean", "cortex", "reference", "brain", "lesions"):
         path = pair.path(column)
         row[column] = relative_path(path, context.out) if path is not None else ""
+    row["repeat"] = pair.columns.get("repeat", "")
     row["dose"] = _optional_number(pair.columns.get("dose", ""))
     row["suvr_true"] = _optional_number(pair.columns.get("composite_suvr", ""))
     return row

@@ -127,6 +127,31 @@ class Lesions:
         return columns
 
 
+def _coefficients(image: Image, truth: Image, parts: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+    numbers = np.arange(1, count + 1)
+    return np.asarray(ndimage.mean(image, parts, numbers) / ndimage.mean(truth, parts, numbers), dtype=np.float64)
+
+
+def findings(view: ObserverView) -> list[dict[str, float]]:
+    """Each finding of :class:`Recovery` by itself, for ``recovery.csv``; none without the truth.
+
+    ``diameter_mm`` is that of a ball of its volume, ``contrast`` its true mean over the true median of what lies within
+    two voxels around it, ``recovery`` its coefficient.
+    """
+    parts, count = ndimage.label(view.masks.get("findings", np.zeros(1, dtype=bool)))
+    if view.truth is None or not count:
+        return []
+    found = []
+    for number, recovery in enumerate(_coefficients(view.image, view.truth, parts, count), start=1):
+        own = parts == number
+        shell = view.truth[ndimage.binary_dilation(own, iterations=2) & (parts == 0)]
+        around = float(np.median(shell)) if shell.size else 0.0
+        contrast = float(view.truth[own].mean()) / around if around > 0 else np.nan
+        diameter = float(np.cbrt(6 * own.sum() * np.prod(view.voxel_mm) / np.pi))
+        found.append({"finding": number, "diameter_mm": diameter, "contrast": contrast, "recovery": float(recovery)})
+    return found
+
+
 @dataclass(frozen=True)
 class Recovery:
     """How much of the true uptake of lesions and spheres an image shows (NEMA NU 2's recovery coefficients).
@@ -141,13 +166,8 @@ class Recovery:
         parts, count = ndimage.label(view.masks["findings"])
         if view.truth is None or not count:
             return {}
-        numbers = np.arange(1, count + 1)
-        truths = np.asarray(ndimage.mean(view.truth, parts, numbers))
+        coefficients = partial(_coefficients, truth=view.truth, parts=parts, count=count)
         small = np.bincount(parts.ravel())[1:] * np.prod(view.voxel_mm) < SMALL_MM3
-
-        def coefficients(image: Image) -> NDArray[np.float64]:
-            return np.asarray(ndimage.mean(image, parts, numbers) / truths, dtype=np.float64)
-
         columns = _with_error("recovery", view, lambda image: float(coefficients(image).mean()))
         if small.any():
             columns |= _with_error("recovery_small", view, lambda image: float(coefficients(image)[small].mean()))

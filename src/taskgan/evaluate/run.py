@@ -20,7 +20,7 @@ from taskgan.core.files import PART, PathLike, check_writable, folder_files, ver
 from taskgan.core.parse import quoted
 from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.cases import read_case_table, summarise, write_case_table
+from taskgan.evaluate.cases import RECOVERED, read_case_table, summarise, write_case_table, write_recovery
 from taskgan.evaluate.features import FILE, FeatureCollector
 from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases, measure_once
 from taskgan.evaluate.observers import observers
@@ -40,7 +40,7 @@ from taskgan.stats import CalibrationLine
 RECORD = "evaluation.yaml"
 MEASURED = f"{PART}measured"
 """What parts of a call have measured, until the last one writes the tables."""
-_FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
+_FILES = ("cases.csv", RECOVERED, "readings.csv", "verification.csv", FILE, "summary.json")
 VOXELS_AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
 _NO_INPUT = "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
@@ -66,9 +66,10 @@ def evaluate(
     Args:
         restored: Folder of restored images (see :func:`~taskgan.cohort.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
-        out: Evaluation folder to make: ``readings.csv``, ``cases.csv``, ``features.npz`` (where there is a judge that
-            tells its features), ``verification.csv`` (where the cohort lists pairs to verify), ``summary.json`` and,
-            last, ``evaluation.yaml``, which holds their checksums. The same call on a finished one says so.
+        out: Evaluation folder to make: ``readings.csv``, ``cases.csv``, ``recovery.csv`` (where findings were
+            inserted), ``features.npz`` (where there is a judge that tells its features), ``verification.csv`` (where
+            the cohort lists pairs to verify), ``summary.json`` and, last, ``evaluation.yaml``, which holds their
+            checksums. The same call on a finished one says so.
         recipe: A recipe, its file or its name: which rows count, the intensity transform and how T and the judge
             are trained; where None the recipe that ``restored.yaml`` recorded, else the defaults.
         task: Which property of the recipe is judged, by its name; None is the first.
@@ -200,6 +201,7 @@ def _write_tables(
     for name in (RECORD, "summary.json"):  # written last: the old ones must not vouch for new cases
         (out / name).unlink(missing_ok=True)
     write_case_table(out / "cases.csv", measured)
+    write_recovery(out / RECOVERED, measured)
     write_readings(out, readings_table(readings))
     write_verification(out, verified.table)
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces

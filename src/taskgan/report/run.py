@@ -23,6 +23,7 @@ from taskgan.report.condition_tables import NAMES
 from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.measurement import TABLES, dose_chart, measurement_tables, recovery_chart, repeatability_chart
 from taskgan.report.metrics import Inference
 from taskgan.report.photo_figures import (
     choose_examples,
@@ -32,6 +33,7 @@ from taskgan.report.photo_figures import (
     photo_figure,
     photo_grid,
 )
+from taskgan.report.strata import precision_table, strata_table, stratified
 from taskgan.report.study import VerificationStudy, reader_title, verification_study
 from taskgan.report.study_tables import people_table
 from taskgan.report.tables import all_tables
@@ -49,6 +51,8 @@ def compare(
     inference: Inference | None = None,
     limit: PathLike | None = None,
     readers: PathLike | None = None,
+    strata: Sequence[str] = (),
+    precision: tuple[float, float] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Compare evaluations.
@@ -61,6 +65,8 @@ def compare(
         inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
         limit: What ``taskgan limit`` made of the cohort; None looks beside the cohort (``derivatives/limit``).
         readers: A study of ``taskgan readers``, analysed: what its readers decided is shown too.
+        strata: Columns (of ``cases.csv`` or the cohort's table) by whose groups headline measures are told too.
+        precision: Least and greatest true SUVR that is possible: rank the methods without the clean images.
         overwrite: Replace an existing report.
 
     Returns:
@@ -77,7 +83,9 @@ def compare(
     check_writable(out, "the report")
     comparison = load_comparison(folders, baseline, inference)
     bound = _limit(comparison, Path(limit) if limit is not None else None)
-    known = {"limit": bound.folder} if bound is not None else {}
+    asked_for = {"strata": ",".join(strata)} if strata else {}
+    asked_for |= {"precision": f"{precision[0]:g},{precision[1]:g}"} if precision else {}
+    known = {**asked_for, **({"limit": bound.folder} if bound is not None else {})}
     people = [people_table(Path(readers))] if readers is not None else []
     known |= {"readers": Path(readers) / "analysis"} if readers is not None else {}
     request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
@@ -85,23 +93,26 @@ def compare(
         return page
     if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    mapped = mapping_geometry(comparison)
-    faces = verification_study(comparison)
+    grouped = [strata_table(comparison, stratified(comparison, strata))] if strata else []
+    asked = [*(table for table, _ in grouped), *([precision_table(comparison, precision)] if precision else [])]
+    mapped, faces = mapping_geometry(comparison), verification_study(comparison)
     for path in (out / RECORD, page):  # written last: old ones must not stand beside new tables
         path.unlink(missing_ok=True)
     tables = [
         *all_tables(comparison, faces),
+        *measurement_tables(comparison),
+        *asked,
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
         *people,
     ]
-    statements = report_verdict(comparison, faces)
+    statements = report_verdict(comparison, faces, [sentence for _, sentence in grouped])
     files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
-    write_page(page, comparison, statements, tables, cases, charts, picked, bound)
+    write_page(page, comparison, statements, tables, cases, charts, picked, bound, asked_for)
     record = {
         "compared": statements.compared,
         "headline": statements.headline,
@@ -167,6 +178,9 @@ def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> li
         "differences": difference_chart,
         "suvr-scatter": suvr_scatter,
         "bland-altman": bland_altman,
+        "repeatability": repeatability_chart,
+        "doses": dose_chart,
+        "recovery": recovery_chart,
         "geometry": partial(geometry_figure, geometry=mapped),
         "conditions": condition_chart,
         "curves": curve_chart,
@@ -223,8 +237,11 @@ def write_page(
     charts: list[PageFigure],
     rule: str,
     limit: LimitResult | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Fill the template and write the page: Figure 3 with its rule, all other figures by file name, and the limit."""
+    """Fill the template and write the page: Figure 3 with its rule, all other figures by file name, and the limit;
+    ``options`` of the call that it shows beside baseline and inference.
+    """
     headings, readers = _readers(comparison)
     shown = {table.name: table for table in tables}
     page = render_template(
@@ -245,7 +262,8 @@ def write_page(
         photos=comparison.photos,
         condition=comparison.condition if comparison.conditions else "",
         condition_tables=NAMES,
-        commands=_commands(comparison, path.parent),
+        measurement_tables=[name for name in ("strata", *TABLES, "precision") if name in shown],
+        commands=_commands(comparison, path.parent, options or {}),
         provenance=[_provenance(one.record) for one in comparison.evaluations],
         reader_headings=headings,
         readers=readers,
@@ -270,7 +288,7 @@ def _provenance(record: dict[str, Any]) -> dict[str, str]:
     return {**texts, "method": display_name(texts["method"]), "checksum": texts["checksum"][:16], "version": version}
 
 
-def _commands(comparison: Comparison, out: Path) -> list[str]:
+def _commands(comparison: Comparison, out: Path, further: Mapping[str, str]) -> list[str]:
     """The calls that make these figures again, with paths as seen from the folder that holds the report."""
     base = out.resolve().parent
 
@@ -288,6 +306,7 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
     options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())
     if comparison.inference.correction != Inference().correction:
         options += f" --correction {comparison.inference.correction}"
+    options += "".join(f" --{name} {shlex.quote(value)}" for name, value in further.items())
     lines.append(f"taskgan compare {folders} -o {_seen(out)} {options}")
     return lines
 

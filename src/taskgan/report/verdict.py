@@ -53,8 +53,10 @@ class ReportVerdict:
         return self.sentences[0]
 
 
-def report_verdict(comparison: Comparison, study: VerificationStudy | None = None) -> ReportVerdict:
-    """Write the verdict of a comparison, with its verification where there is one."""
+def report_verdict(
+    comparison: Comparison, study: VerificationStudy | None = None, further: Iterable[str] = ()
+) -> ReportVerdict:
+    """Write the verdict of a comparison, with its verification where there is one, and ``further`` findings."""
     against = _against_all(comparison, comparison.baseline, study)
     findings = [_against(comparison, method, study) for method, study in against.items()]
     if comparison.references and comparison.baseline != "input":
@@ -66,6 +68,7 @@ def report_verdict(comparison: Comparison, study: VerificationStudy | None = Non
         *study_findings(comparison, study),
         *flip_sentences(comparison, study),
         *condition_findings(comparison),
+        *further,
     ]
     headline = _headline(comparison, against, study)
     warnings = (*_warnings(comparison, study), *study_warnings(comparison, study))

@@ -1,6 +1,7 @@
 """Which of several methods measures most precisely, from their values alone: no true value is needed."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class NoGoldStandard:
         ratios: Of each method, its noise-to-slope over that of the first, with an interval: below 1 is more precise.
             The shared factor cancels.
         shape: Of the beta law of the true values between the bounds.
+        intervals: Of each method, ``slopes``, ``intercepts``, ``noise``, ``noise_to_slope`` and ``ranks`` (by the
+            last one, 1 is the most precise), by drawing subjects.
     """
 
     slopes: Array
@@ -40,6 +43,7 @@ class NoGoldStandard:
     noise_to_slope: Array
     ratios: tuple[Interval, ...]
     shape: tuple[float, float]
+    intervals: Mapping[str, tuple[Interval, ...]]
 
 
 def no_gold_standard(
@@ -81,21 +85,35 @@ def no_gold_standard(
     rng = np.random.default_rng(seed)
     drawn = (ready[:, rng.integers(0, count, count)] for _ in range(resamples))
     draws = [_fit(d, _moments(d)) for d in drawn]
-    widths = bounds[1] - bounds[0]
-    slope, intercept, noise = found[:methods], found[methods : 2 * methods], np.exp(found[2 * methods : 3 * methods])
-    slopes = scale[:, 0] * slope / widths
-    estimate = _precision(found, methods)
     tail = (1 - expanded_level(count, level)) / 2
-    replicates = np.array([_precision(d, methods) for d in draws]).reshape(-1, methods)
-    ends = np.quantile(replicates, [tail, 1 - tail], axis=0) if draws else np.full((2, methods), math.nan)
+
+    def intervals(statistic: Callable[[Array], Array]) -> tuple[Interval, ...]:
+        estimate, replicates = statistic(found), np.array([statistic(d) for d in draws]).reshape(-1, methods)
+        ends = np.quantile(replicates, [tail, 1 - tail], axis=0) if draws else np.full((2, methods), math.nan)
+        return tuple(Interval(float(e), float(a), float(b)) for e, a, b in zip(estimate, *ends, strict=True))
+
+    def slopes(p: Array) -> Array:
+        return np.asarray(scale[:, 0] * p[:methods] / (bounds[1] - bounds[0]))
+
+    def noise(p: Array) -> Array:
+        return np.asarray(scale[:, 0] * np.exp(p[2 * methods : 3 * methods]))
+
+    statistics: dict[str, Callable[[Array], Array]] = {
+        "slopes": slopes,
+        "intercepts": lambda p: centre[:, 0] + scale[:, 0] * p[methods : 2 * methods] - slopes(p) * bounds[0],
+        "noise": noise,
+        "noise_to_slope": lambda p: noise(p) / np.maximum(np.abs(slopes(p)), 1e-12),
+        "ranks": lambda p: 1.0 + np.argsort(np.argsort(_precision(p, methods))),
+    }
     first, second = np.exp(found[3 * methods :])
     return NoGoldStandard(
-        slopes=slopes,
-        intercepts=centre[:, 0] + scale[:, 0] * intercept - slopes * bounds[0],
-        noise=scale[:, 0] * noise,
-        noise_to_slope=noise / np.abs(slope) * widths,
-        ratios=tuple(Interval(float(e), float(a), float(b)) for e, a, b in zip(estimate, *ends, strict=True)),
+        slopes=slopes(found),
+        intercepts=statistics["intercepts"](found),
+        noise=noise(found),
+        noise_to_slope=statistics["noise_to_slope"](found),
+        ratios=intervals(lambda p: _precision(p, methods)),
         shape=(float(first), float(second)),
+        intervals={name: intervals(statistic) for name, statistic in statistics.items()},
     )
 
 
