@@ -57,7 +57,7 @@ def test_parts_of_other_settings_are_refused_and_overwriting_ones_replace_all(mo
     out = restore(model, cases, tmp_path / "out", precision="32")
     with pytest.raises(UserError, match="holds a finished restoration"):
         restore(model, cases, out, precision="32", refinement=Refinement(average="flips"), part="1/2")
-    again = {"precision": "32", "batch_size": 1, "overwrite": True}
+    again = {"precision": "32", "overwrite": True}
     before = contents(out)
     for part in ("1/2", "2/2"):
         restore(model, cases, out, part=part, **again)
