@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": ["benchmarks/audit.py"],
     "relaxometry": ["benchmarks/relaxometry.py"],
     "dicom": ["benchmarks/dicom.py"],
+    "cluster": ["benchmarks/cluster.py"],
 }
 
 
