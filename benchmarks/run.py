@@ -27,6 +27,7 @@ COMMANDS = {
     "relaxometry": ["benchmarks/relaxometry.py"],
     "dicom": ["benchmarks/dicom.py"],
     "readers": ["benchmarks/readers.py"],
+    "cluster": ["benchmarks/cluster.py"],
 }
 
 

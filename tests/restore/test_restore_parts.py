@@ -57,7 +57,7 @@ def test_parts_of_other_settings_are_refused_and_overwriting_ones_replace_all(mo
     out = restore(model, cases, tmp_path / "out", precision="32")
     with pytest.raises(UserError, match="holds a finished restoration"):
         restore(model, cases, out, precision="32", refinement=Refinement(average="flips"), part="1/2")
-    again = {"precision": "32", "batch_size": 1, "overwrite": True}
+    again = {"precision": "32", "overwrite": True}
     before = contents(out)
     for part in ("1/2", "2/2"):
         restore(model, cases, out, part=part, **again)
@@ -83,3 +83,18 @@ def test_a_single_file_has_no_parts(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a folder"):
         restore(model, source, tmp_path / "one.nii.gz", part="1/2")
     assert not (tmp_path / "one.nii.gz").exists()
+
+
+@pytest.mark.filterwarnings("default")  # of sockets that workers leave
+def test_workers_of_a_scheduler_write_the_bytes_of_one_machine(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra cluster")
+    table(tmp_path, rows=5, subject=["a", "a", "b", "c", "d"])
+    whole = restore(model, tmp_path / "pairs.csv", tmp_path / "whole", precision="32")
+    monkeypatch.chdir(tmp_path)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        monkeypatch.chdir(tmp_path / "run")  # workers were started elsewhere
+        out = restore("model", "../pairs.csv", "out", precision="32", scheduler=cluster.scheduler_address)
+    assert contents(tmp_path / "run" / "out") == contents(whole)
+    assert verify(out) == (1, [])

@@ -34,6 +34,10 @@ PartOf = Annotated[
         help="K/N, for job arrays: every N-th subject from the K-th on; the part that ends last writes the tables.",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Dask scheduler whose workers do the subjects, e.g. tcp://10.0.0.1:8786 (extra cluster)."),
+]
 Threads = Annotated[int, typer.Option("--workers", min=0, help="Threads; 0 takes every core.")]
 Anatomy = Annotated[
     Path | None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Index, Overwrite, PartOf, Select, parse_select
+from taskgan.cli.options import Index, Overwrite, PartOf, Scheduler, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
@@ -92,6 +92,7 @@ def restore(
         ),
     ] = 0,
     part: PartOf = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
@@ -99,6 +100,7 @@ def restore(
     of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
     of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series, "--set": numbers}
     of_models |= {"--engine": engine != "torch", "--index": index, "--part": part}
+    of_models |= {"--scheduler": scheduler}
     of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
     common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
     if model == RELAXOMETRY:
@@ -131,6 +133,7 @@ def restore(
             enlarge=enlarge,
             refinement=Refinement(**refined),
             part=part,
+            scheduler=scheduler,
             **common,
         )
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Anatomy, NewCohort, PartOf, Seed, Subjects, Workers
+from taskgan.cli.options import Anatomy, NewCohort, PartOf, Scheduler, Seed, Subjects, Workers
 
 group = typer.Typer(help="Make a cohort from physics.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,6 +34,7 @@ def simulate_pet(
     seed: Seed = 0,
     workers: Workers = 0,
     part: PartOf = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Amyloid PET at standard and low dose: anatomy, uptake, TOF projection, thinning, OSEM."""
     from taskgan.simulate.pet.cohort import simulate_pet as run
@@ -55,7 +56,7 @@ def simulate_pet(
         counts=counts,
         seed=seed,
     )
-    run(out, settings, workers=workers, part=part)
+    run(out, settings, workers=workers, part=part, scheduler=scheduler)
 
 
 @group.command("mr")
@@ -75,6 +76,7 @@ def simulate_mr(
     seed: Seed = 0,
     workers: Workers = 0,
     part: PartOf = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Six MR contrasts and the complex multi-delay multi-echo input, with lesions or a tumour in patients."""
     from taskgan.simulate.mr.cohort import simulate_mr as run
@@ -91,4 +93,4 @@ def simulate_mr(
         motion_deg=motion,
         seed=seed,
     )
-    run(out, settings, workers=workers, part=part)
+    run(out, settings, workers=workers, part=part, scheduler=scheduler)

@@ -54,6 +54,11 @@ class Refinement:
         if (self.toward is None) != (self.strength is None):
             raise UserError("--toward MODEL and --strength 0 to 1 go together, found one of them")
 
+    def resolved(self) -> "Refinement":
+        """The same with absolute paths."""
+        kept = str(Path(self.keep_values).resolve()) if is_image_name(Path(self.keep_values)) else self.keep_values
+        return replace(self, keep_values=kept, toward=None if self.toward is None else Path(self.toward).resolve())
+
     @property
     def mixture(self) -> tuple[PathLike, float] | None:
         """The other model and how far towards it; None where there is one model."""

@@ -1,7 +1,7 @@
 """``taskgan restore``: files in, files out, on the same grid, in the same units."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from taskgan.cohort.conditions import numeric_warnings
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.artefact import commit_more
+from taskgan.core.cluster import on_scheduler
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, value_digest
@@ -71,6 +72,7 @@ def restore(
     refinement: Refinement | None = None,
     remarks: Sequence[str] = (),
     part: str | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -111,6 +113,7 @@ def restore(
         refinement: What is done beyond the model: values kept, mirror images averaged, weights between two models.
         remarks: What else the results shall say among their warnings.
         part: ``K/N``: only every N-th subject from the K-th on; the part that ends last writes table and record.
+        scheduler: Address of a Dask scheduler, whose workers restore a subject each, on their own devices.
         overwrite: Replace existing output.
 
     Returns:
@@ -123,10 +126,11 @@ def restore(
         LeftOut: If images, or those of which it makes NaN, were left out; the others are written.
     """
     out, refinement, shared = Path(out), refinement or Refinement(), parse_part(part)
-    if shared and is_image_name(out):
-        raise UserError(f"{out} is a file; expected a folder, whose images --part shares out")
+    _check_call(out, generator, shared, scheduler)
     places = _checked_places(inputs, out)
     refinement.check(samples)
+    if scheduler:  # whose workers stand elsewhere
+        out, places, refinement = out.resolve(), [place.resolve() for place in places], refinement.resolved()
     torch.set_num_threads(threads or torch.get_num_threads())
     wished: Mapping[str, Any] = {
         "split": split,
@@ -138,23 +142,27 @@ def restore(
     mode, computes = check_precision(precision), check_engine(engine)
     if not Path(model).exists():
         model = _listed_model(str(model), places, out, wished, Path(index) if index else None)
-    device = "cuda" if torch.cuda.is_available() and mode != "bf16" and computes == "torch" else "cpu"
-    warn_of_emulated_bf16(mode, device)
-    options: dict[str, Any] = {"precision": mode, "batch_size": batch_size, "device": device, "engine": computes}
-    restorer = Restorer.from_folder(model, generator=generator, **options, between=refinement.mixture)
+    model = Path(model).resolve() if scheduler else model
+    options: dict[str, Any] = {"precision": mode, "batch_size": batch_size, "engine": computes}
+    options["between"] = refinement.mixture
+    restorer = _restorer(model, options, generator)
     assert restorer.card is not None
     card = restorer.card
     if samples:
         restorer.check_samples(samples)
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
-    if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
-        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
+    _check_pages(jobs if pdf else ())
     kept = refinement.kept(card, jobs)
     larger = enlargement(enlarge, card, jobs)
     settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger, engine)
 
+    def _each(own: Sequence[Job], written: Collection[Path], notes: Mapping[Path, list[str]]) -> dict[Path, str]:
+        if scheduler:
+            return _restore_on(scheduler, own, written, notes, (model, options, settings))
+        return _restore_each(own, written, notes, restorer, settings)
+
     def _work(own: Part | None) -> bool:
-        whole = _restore_jobs(restorer, jobs, out, settings, remarks, own, overwrite=overwrite)
+        whole = _restore_jobs(_each, card, jobs, out, settings, remarks, own, overwrite=overwrite)
         if own is None:
             if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
                 write_derivative_description(out, f"Images restored by {card.name}")
@@ -168,6 +176,18 @@ def restore(
     key = value_digest({"model": card.checksum, "settings": settings.as_values(), "targets": targets})
     in_parts(out, "the restored images", shared, _work, key=key, beside=is_image_name(out))
     return out
+
+
+def _check_call(out: Path, generator: nn.Module | None, part: Part | None, scheduler: str | None) -> None:
+    if part and is_image_name(out):
+        raise UserError(f"{out} is a file; expected a folder, whose images --part shares out")
+    if scheduler and generator is not None:
+        raise UserError("a generator of your own does not travel to the workers of a scheduler")
+
+
+def _check_pages(jobs: Sequence[Job]) -> None:
+    if other := next((job.pair.degraded for job in jobs if not job.is_dicom), None):
+        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
 
 
 def _add_pages(jobs: Sequence[Job], out: Path) -> None:
@@ -208,8 +228,19 @@ def _listed_model(name: str, at: Sequence[Path], out: Path, wished: Mapping[str,
     return best.folder
 
 
+def _restorer(model: PathLike, options: Mapping[str, Any], generator: nn.Module | None = None) -> Restorer:
+    gpu = torch.cuda.is_available() and options["precision"] != "bf16" and options["engine"] == "torch"
+    device = "cuda" if gpu else "cpu"
+    warn_of_emulated_bf16(options["precision"], device)
+    return Restorer.from_folder(model, generator=generator, **options, device=device)
+
+
+_Each = Callable[[Sequence[Job], Collection[Path], Mapping[Path, list[str]]], dict[Path, str]]
+
+
 def _restore_jobs(
-    restorer: Restorer,
+    each: _Each,
+    card: ModelCard,
     jobs: Sequence[Job],
     out: Path,
     settings: RestoreSettings,
@@ -219,8 +250,6 @@ def _restore_jobs(
     overwrite: bool,
 ) -> bool:
     """Restore the images of a part that are missing; of all, close the record too. Says whether all are there."""
-    card = restorer.card
-    assert card is not None
     line = {"calibration": card.calibration} if card.calibration and settings.plain else {}
     record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs, line)
     status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
@@ -241,7 +270,7 @@ def _restore_jobs(
     }
     if written:
         say(f"{out}: going on, {len(written)} of {len(good)} images are there")
-    left_out = unread | _restore_each(good, written, notes, restorer, settings)
+    left_out = unread | each(good, written, notes)
     if record is not None and part is None:
         record.close(left_out)
     count = len(own) - len(left_out)
@@ -276,8 +305,7 @@ def _restore_each(
     left_out: dict[Path, str] = {}
     with progress("restore", len(jobs), "images", start=len(written)) as bar:
         for job in jobs:
-            if notes[job.target]:
-                say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
+            _warn(job, notes)
             if job.target in written:
                 continue
             # The next row is often about another contrast of the same acquisition.
@@ -293,6 +321,46 @@ def _restore_each(
                 _write_image(job, case, restored, card, settings, notes[job.target])
             bar.advance(case=job.case)
     return left_out
+
+
+def _restore_on(
+    scheduler: str,
+    jobs: Sequence[Job],
+    written: Collection[Path],
+    notes: Mapping[Path, list[str]],
+    setup: tuple[PathLike, Mapping[str, Any], RestoreSettings],
+) -> dict[Path, str]:
+    """The same on the workers of a scheduler, a subject each; ``setup`` is of :func:`_subject_restorer`."""
+    subjects: dict[str, list[Job]] = {}
+    for job in jobs:
+        _warn(job, notes)
+        if job.target not in written:
+            subjects.setdefault(job.pair.subject, []).append(job)
+    tasks = [(own, {job.target: notes[job.target] for job in own}) for own in subjects.values()]
+    left_out: dict[Path, str] = {}
+    with progress("restore", len(jobs), "images", start=len(written)) as bar:
+        for count, why in on_scheduler(scheduler, _subject_restorer, setup, tasks):
+            left_out |= why
+            bar.advance(count)
+    return {job.target: left_out[job.target] for job in jobs if job.target in left_out}
+
+
+def _subject_restorer(
+    model: PathLike, options: Mapping[str, Any], settings: RestoreSettings
+) -> Callable[[tuple[Sequence[Job], Mapping[Path, list[str]]]], tuple[int, dict[Path, str]]]:
+    """What restores the images of a subject on a worker; it keeps the model from one to the next."""
+    restorer = _restorer(model, options)
+
+    def _restore(task: tuple[Sequence[Job], Mapping[Path, list[str]]]) -> tuple[int, dict[Path, str]]:
+        jobs, notes = task
+        return len(jobs), _restore_each(jobs, (), notes, restorer, settings)
+
+    return _restore
+
+
+def _warn(job: Job, notes: Mapping[Path, Sequence[str]]) -> None:
+    if notes[job.target]:
+        say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
 
 
 def _contradiction(job: Job, case: Case, restored: RestoredVolume, card: ModelCard) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from taskgan.cohort.folder import complete, is_complete, write_dataset_files, write_description
 from taskgan.cohort.pairs import SPLITS
+from taskgan.core.cluster import on_scheduler
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import usable_cores, versions
@@ -45,12 +46,13 @@ def _worker(
         tools: Of the settings; None where there are none.
         detailed: Tissues of ``anatomy.DETAILED``.
         sources: BrainWeb files; empty for the template.
-        template: The MNI template, or None.
+        template: The MNI template; None makes it where there are no sources.
         step: Resolution of BrainWeb heads, mm.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     own = tools(settings) if tools else ()
+    template = template or (None if sources else mni_anatomy(step, detailed=detailed))
     load = functools.lru_cache(maxsize=1)(functools.partial(brainweb_anatomy, detailed=detailed))
 
     def _simulate(subject: Any) -> Record:
@@ -258,7 +260,9 @@ class CohortKind:
     max_workers: int | None = None
 
 
-def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int, part: str | None = None) -> Path:
+def simulate_cohort(
+    out: Path, settings: Any, kind: CohortKind, *, workers: int, part: str | None = None, scheduler: str | None = None
+) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generators
@@ -268,15 +272,19 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int,
         out: Cohort folder; absent, empty, or begun with the same settings.
         workers: Processes; 0 takes every core, at full scale at most those of the kind.
         part: ``K/N``: only every N-th subject from the K-th on; the part that ends last writes the tables.
+        scheduler: Address of a Dask scheduler, whose workers make the subjects in place of processes of this machine.
 
     Raises:
         UserError: If ``out``, which is returned, holds something else or was begun with other settings.
     """
-    in_parts(out, "the cohort", parse_part(part), lambda own: _simulate_part(out, settings, kind, workers, own))
+    work = functools.partial(_simulate_part, out, settings, kind, workers, scheduler)
+    in_parts(out, "the cohort", parse_part(part), work)
     return out
 
 
-def _simulate_part(out: Path, settings: Any, kind: CohortKind, workers: int, part: Part | None) -> bool:
+def _simulate_part(
+    out: Path, settings: Any, kind: CohortKind, workers: int, scheduler: str | None, part: Part | None
+) -> bool:
     """Make the subjects of a part that are missing; of all, tables and marker too. Says whether the cohort is whole."""
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = kind.plan(settings, None if settings.one_template else len(sources))
@@ -299,10 +307,13 @@ def _simulate_part(out: Path, settings: Any, kind: CohortKind, workers: int, par
     most = kind.max_workers if full and kind.max_workers else usable_cores()
     count = min(workers or min(usable_cores(), most), max(1, len(waiting)))
     step = 1.0 if full else 2.0  # mm
-    template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
-    setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
+    template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources and not scheduler else None
+    places = tuple(path.resolve() for path in sources) if scheduler else tuple(sources)
+    folder = out.resolve() if scheduler else out  # workers stand elsewhere
+    setup = (kind.make, kind.tools, kind.detailed, settings, places, template, step, folder)
     with progress("simulate", len(own), "subjects", start=len(own) - len(waiting)) as bar:
-        for record in simulate_subjects(waiting, setup, count, out):
+        made = on_scheduler(scheduler, _worker, setup, waiting) if scheduler else None
+        for record in made or simulate_subjects(waiting, setup, count, out):
             bar.advance(subject=record["subject"])
     if part:
         return False
