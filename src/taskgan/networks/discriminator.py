@@ -69,6 +69,46 @@ class ImageDiscriminator(nn.Module):
         return self.head(x.mean(dim=(2, 3))).squeeze(1), features
 
 
+class VolumeDiscriminator(nn.Module):
+    """A patch discriminator of blocks: a logit for each patch that the last layer sees (10.1109/CVPR.2017.632 in 3D).
+
+    Layers 3×4×4 with stride 2; slices, which are fewer and thicker, are halved upwards, so that any number of them
+    will do. Weights start as those of :class:`ImageDiscriminator`.
+
+    Attributes:
+        volumes: It judges blocks, not their slices.
+    """
+
+    volumes = True
+
+    def __init__(self, *, in_channels: int, widths: Sequence[int], norm: Norm) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            _volume_layer(before, width, norm if index else "none")
+            for index, (before, width) in enumerate(zip((in_channels, *widths[:-1]), widths, strict=True))
+        )
+        self.head = nn.Conv3d(widths[-1], 1, kernel_size=1)
+        nn.init.normal_(self.head.weight, std=widths[-1] ** -0.5)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge blocks (B, C, D, H, W), network units: logits (B, patches), positive where D takes a patch for a clean
+        one, and the features of every layer, (B, widths[k], ⌈D / 2**(k+1)⌉, H / 2**(k+1), W / 2**(k+1)).
+        """
+        x, features = through(self.layers, x)
+        return self.head(x).flatten(1), features
+
+
+def _volume_layer(before: int, width: int, norm: Norm) -> nn.Sequential:
+    conv = nn.Conv3d(before, width, kernel_size=(3, 4, 4), stride=2, padding=1, bias=needs_bias(norm))
+    nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    norms = {"batch": nn.BatchNorm3d, "instance": nn.InstanceNorm3d}
+    layer = norms[norm](width) if norm in norms else norm_layer(norm, width)
+    return nn.Sequential(conv, layer, nn.LeakyReLU(_SLOPE))
+
+
 def _layer(before: int, width: int, norm: Norm, stride: int = 2) -> nn.Sequential:
     conv = Conv2d(before, width, kernel_size=4, stride=stride, padding=1, bias=needs_bias(norm))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)

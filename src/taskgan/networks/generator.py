@@ -254,5 +254,5 @@ def memory_format(images: torch.Tensor | nn.Module, channels_last: bool) -> torc
     """The layout of images (B, C, H, W) or (B, C, D, H, W), or of a network of either."""
     if not channels_last:
         return torch.contiguous_format
-    volume = images.ndim == 5 if isinstance(images, torch.Tensor) else isinstance(images, VolumeUNet)
+    volume = any(one.ndim == 5 for one in ([images] if isinstance(images, torch.Tensor) else images.parameters()))
     return torch.channels_last_3d if volume else torch.channels_last

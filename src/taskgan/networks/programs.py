@@ -1,14 +1,14 @@
 """Recognisers of the user's own: an exported torch program, which passes gradients on, or ONNX."""
 
 import io
-import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
@@ -94,20 +94,20 @@ class OwnNetwork(nn.Module):
         """
         for count in (1, 2):
             x = slices[:1].repeat(count, 1, 1, 1).requires_grad_(gradient)
-            sizes = "×".join(map(str, self.prepare(x).shape[1:]))
+            images = f"{count} image{'s' * (count > 1)} of {'×'.join(map(str, self.prepare(x).shape[1:]))}"
             try:
                 with torch.set_grad_enabled(gradient):
                     answer: Any = self(x)[0]
             except Exception as error:  # a program can fail in any way
                 raise UserError(
-                    f"{self.file} does not read {count} image{'s' * (count > 1)} of {sizes} ({error_text(error)}), "
+                    f"{self.file} does not read {images} ({error_text(error)}), "
                     "expected a program for any number of images of that size (input.size, input.channels)"
                 ) from None
             expected = (count, outputs, *x.shape[2:]) if self.target.facts.dense else (count, outputs)
             if not isinstance(answer, Tensor) or tuple(answer.shape) != expected:
                 found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
                 raise UserError(
-                    f"{self.file} gives {found} for {count} images of {sizes}, expected {expected}: "
+                    f"{self.file} gives {found} for {images}, expected {expected}: "
                     f"{_CONTRACT[self.target.kind]} for kind {self.target.kind}"
                 )
             if not bool(torch.isfinite(answer).all()):
@@ -127,7 +127,6 @@ _CONTRACT = {
 
 
 def _torch_program(content: bytes, file: str) -> Any:
-    logging.getLogger("torch.export").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -154,7 +153,7 @@ def _onnx_program(content: bytes, file: str) -> Callable[[Tensor], Any]:
             f"{file} cannot be read as ONNX ({error_text(error)}), expected one file with its weights and one input"
         ) from None
 
-    def _answers(images: Sequence[Any]) -> list[Any]:
+    def _answers(images: NDArray[np.float32]) -> list[Any]:
         return list(session.run(None, {place.name: images}))
 
     def _read(x: Tensor) -> Any:

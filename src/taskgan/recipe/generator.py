@@ -138,11 +138,13 @@ class Discriminator(Settings):
     """Image classifier C64-C128-C256-C512-C512-C512 with a linear head to one logit (appendix).
 
     Attributes:
+        dimensions: 2 judges slices; 3 the blocks of a generator of 3 dimensions, each patch of them with a logit.
         widths: Channels of each stride-2 layer.
         norm: Normalisation of all layers but the first.
         conditional: See the degraded image too (pix2pix); the paper's does not.
     """
 
+    dimensions: Literal[2, 3] = 2
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(64, 128, 256, 512, 512, 512), min_length=1)
     norm: Norm = "batch"
     conditional: bool = False

@@ -296,6 +296,11 @@ class Recipe(Settings):
     def _sections_agree(self) -> "Recipe":
         self.data.start(self.generator.residual)
         check_dimensions(self.generator, self.data)
+        if self.generator.dimensions == 2:
+            if (level := next((task.title for task in self.tasks if task.level == "volume"), None)) is not None:
+                raise ValueError(f"task.level is volume ({level}), which is of blocks; expected generator.dimensions 3")
+            if self.discriminator.dimensions == 3:
+                raise ValueError("discriminator.dimensions is 3, expected 2, or generator.dimensions 3")
         if self.unpaired and (self.data.context or self.data.patch):
             raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
         if self.unpaired and self.data.colour == "rgb":

@@ -21,6 +21,8 @@ class Task(Target):
         weight: Factor on μ for this property.
         training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
         loss: ``squared`` is Eq. 3, ``proper`` the usual loss of the kind.
+        level: ``slice``: T answers, and Eq. 3 counts, for every slice. ``volume``: T answers once for the slices of a
+            block, by the mean of its logits (``generator.dimensions`` 3; not of pixels, nor of an embedding).
         features: Weight of matching T's inner features between clean and restored (0 in the paper).
         false_positive: What a pixel that is wrongly called a lesion costs, relative to one that is missed
             (``segmentation`` with ``loss: proper``; see :class:`~taskgan.objective.kinds.segmentation.Segmentation`).
@@ -34,6 +36,7 @@ class Task(Target):
     weight: float = Field(default=1.0, ge=0)
     training: Literal["joint", "frozen"] = "joint"
     loss: LossForm = "squared"
+    level: Literal["slice", "volume"] = "slice"
     features: float = Field(default=0.0, ge=0)
     false_positive: float = Field(default=1.0, gt=0, le=1000)
     pretrain: RecogniserSettings = RecogniserSettings()
@@ -99,6 +102,10 @@ class Task(Target):
             raise ValueError(
                 f"task.false_positive is {self.false_positive:g} of kind {self.kind} with loss {self.loss}; expected "
                 "kind segmentation with loss proper"
+            )
+        if self.level == "volume" and (self.facts.dense or self.facts.anchored):
+            raise ValueError(
+                f"task.level is volume of kind {self.kind}, which has no one answer a volume; expected slice"
             )
         if self.pretrain.network == "onnx":
             raise ValueError(

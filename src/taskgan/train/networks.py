@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
-from taskgan.networks.discriminator import ImageDiscriminator
+from taskgan.networks.discriminator import ImageDiscriminator, VolumeDiscriminator
 from taskgan.networks.generator import UNet, generator_network, memory_format
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
@@ -174,7 +174,7 @@ class CycleNetworks:
 
     generator: UNet | VolumeUNet
     degrade: Callable[[Tensor], Tensor]
-    discriminator: ImageDiscriminator
+    discriminator: ImageDiscriminator | VolumeDiscriminator
     restored_buffer: ImageBuffer
     degraded_buffer: ImageBuffer
 
@@ -228,13 +228,15 @@ def build_generator(recipe: Recipe) -> UNet | VolumeUNet:
     return _seeded(recipe, "generator", lambda: generator_network(recipe.generator, recipe.data))
 
 
-def build_discriminator(recipe: Recipe, purpose: str = "discriminator") -> ImageDiscriminator:
+def build_discriminator(recipe: Recipe, purpose: str = "discriminator") -> ImageDiscriminator | VolumeDiscriminator:
     """D with the initial weights that the seed gives; ``purpose`` names the network."""
     settings = recipe.discriminator
     channels = recipe.data.colours * (1 + settings.conditional)
-    return _seeded(
-        recipe, purpose, lambda: ImageDiscriminator(in_channels=channels, widths=settings.widths, norm=settings.norm)
+    kind: Callable[..., Any] = VolumeDiscriminator if settings.dimensions == 3 else ImageDiscriminator
+    network: ImageDiscriminator | VolumeDiscriminator = _seeded(
+        recipe, purpose, lambda: kind(in_channels=channels, widths=settings.widths, norm=settings.norm)
     )
+    return network
 
 
 def build_task(task: Task) -> nn.Module:

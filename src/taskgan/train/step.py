@@ -9,7 +9,7 @@ one small update younger, for half of D's cost.)
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +30,12 @@ from taskgan.objective.total import (
     identity_loss,
     pixel_loss,
 )
-from taskgan.recipe import Data, Recipe
+from taskgan.recipe import Data, Recipe, Task
 from taskgan.train.devices import average_gradients, average_statistics, of_all_devices, over_all_devices
 from taskgan.train.metrics import task_column
 from taskgan.train.networks import ImageBuffer, Networks
+
+OneOrNone = TypeVar("OneOrNone", Tensor, Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class StepResult:
 def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
     """Draw x̂, take the losses, update G, D and T, or those of them that learn.
 
-    A volume is restored as one; from there on it is its slices, which are what D and T know.
+    A volume is restored as one; from there on it is its slices, which are what T and a D of 2 dimensions know.
 
     Args:
         networks: The networks; those that the objective does without are None. Who has weights learns.
@@ -74,9 +76,7 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         if loss.coarse:  # and over windows
             terms.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
         if D is not None:
-            real, made = x, restored
-            if recipe.discriminator.conditional:
-                real, made = (torch.cat([image, batch.inputs[:, : image.shape[1]]], dim=1) for image in (x, restored))
+            real, made = _seen_by(D, volumes, whole, recipe)
             (logit, features), (logit_restored, features_restored) = discriminate(D, real, made, recipe)
             adversarial = feature_matching(  # Eq. 2
                 over_all_devices(features_restored, fabric), over_all_devices(features, fabric), loss.feature_layers
@@ -92,7 +92,8 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
             answer, inner = _full(T(as_read(x))) if name in weights or nu or kind.label_from_clean else (None, [])
             y = kind.y(labels[name], answer)
-            tasks[name] = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
+            read, read_clean = at_level(task, answer_restored, len(whole)), at_level(task, answer, len(whole))
+            tasks[name] = task_loss(kind, read, read_clean, at_level(task, y, len(whole))).mean()  # Eq. 3
             terms.append((name, tasks[name], recipe.mu_task * task.weight))
             if nu:
                 terms.append((task_column("task_features", name), feature_distance(inner_restored, inner).mean(), nu))
@@ -121,10 +122,31 @@ def as_read(images: Tensor) -> Tensor:
     return (images * images.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
 
 
+def at_level(task: Task, values: OneOrNone, volumes: int) -> OneOrNone:
+    """T's answers for slices (S, n), or their y, as Eq. 3 counts them.
+
+    Of a task of level ``volume`` the S slices are those of some blocks, one after the other, and the answer for a block
+    (``volumes``, n) is the mean of its slices' logits.
+    """
+    if values is None or task.level == "slice":
+        return values
+    return values.reshape(volumes, -1, *values.shape[1:]).mean(dim=1)
+
+
+def _seen_by(D: nn.Module, samples: Batch, restored: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Clean and restored samples as D sees them: slices, or blocks; with the degraded ones where it is conditional."""
+    images = [samples.clean, restored, samples.inputs]
+    real, made, degraded = images if getattr(D, "volumes", False) else [slices_of(one) for one in images]
+    if not recipe.discriminator.conditional:
+        return real, made
+    degraded = degraded[:, : real.shape[1]]
+    return torch.cat([real, degraded], dim=1), torch.cat([made, degraded], dim=1)
+
+
 def discriminate(
     D: nn.Module, real: Tensor, generated: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
-    """Logits (B,) and features of real and of generated images.
+    """Logits (B,), of a D of volumes (B, patches), and features of real and of generated images.
 
     Where D has batch norm both go through in one pass, with one set of statistics: with a set of its own each,
     batch norm would remove the difference of means that Eq. 2 measures.
@@ -162,14 +184,16 @@ def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> 
         networks: The networks; only task networks learn.
         batch: x and y on the device; unpaired ones too.
     """
-    batch = batch.by_slice()
+    volumes, batch = len(batch.inputs), batch.by_slice()
     labels, losses = batch.labels(networks.tasks), {}
     networks.optimiser.zero_grad(set_to_none=True)
     for name in networks.weights:
         T, kind = networks.tasks[name], loss_kind(recipe.taught_by[name])
         with fabric.autocast(), _in_training(T):
             answer = T(as_read(batch.clean) if recipe.data.colour == "rgb" else batch.clean[:, :1])[0].float()
-            losses[name] = kind.loss(answer, kind.y(labels[name], answer)).mean()
+            y = kind.y(labels[name], answer)
+            answer, y = (at_level(recipe.taught_by[name], one, volumes) for one in (answer, y))
+            losses[name] = kind.loss(answer, y).mean()
         fabric.backward(losses[name], inputs=networks.weights[name])
     update_weights(networks, recipe.optimiser.clip, fabric)
     for name in networks.weights:

@@ -125,7 +125,7 @@ class _TaskReader:
     """One property of the validation cases, and its y."""
 
     def __init__(self, task: Task, pairs: Pairs, colours: int) -> None:
-        self._colours = colours
+        self._colours, self._level = colours, task.level
         self._kind, self._targets = loss_kind(task), Targets.for_table(task.target, pairs)
 
     def read(self, network: nn.Module, case: Case, slices: Array, readable: NDArray[np.bool_]) -> tuple[float, float]:
@@ -133,6 +133,8 @@ class _TaskReader:
         kind = self._kind
         y = self._y(case, readable, network)
         answer = logits(network, np.ascontiguousarray(slices[readable]))
+        if self._level == "volume":  # one answer, as in training
+            answer, y = answer.mean(dim=0, keepdim=True), y[:1]
         prediction, loss = kind.prediction(answer), float(kind.loss(answer, y).mean())
         if kind.dense:
             return loss, case_error(kind, prediction.numpy(), y, len(y))
