@@ -68,7 +68,7 @@ def test_each_finding_has_its_diameter_contrast_and_recovery() -> None:
     sharp = np.where(MASKS["findings"], 4.0, 1.0).astype(np.float32)  # four times as hot, to the voxel
     image = 0.5 * sharp
     found = findings(ObserverView(image, sharp, MASKS, GRID.voxel_mm, truth=sharp))
-    assert [one["diameter_mm"] for one in found] == pytest.approx([10.0, 28.0], rel=0.05)
+    assert [one["diameter_mm"] for one in found] == pytest.approx([10.0, 28.0], rel=0.06)  # 56 voxels are 9.49 mm
     assert [one["contrast"] for one in found] == pytest.approx([4.0, 4.0])
     assert [one["recovery"] for one in found] == pytest.approx([0.5, 0.5])
     assert findings(ObserverView(image, sharp, MASKS, GRID.voxel_mm)) == []

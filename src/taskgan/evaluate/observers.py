@@ -8,6 +8,7 @@ SUVR, which decides, is read as judges read (:func:`taskgan.judges.read.read_suv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ class Lesions:
         return columns
 
 
-def _coefficients(image: Image, truth: Image, parts: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+def _coefficients(image: Image, truth: Image, parts: NDArray[Any], count: int) -> NDArray[np.float64]:
     numbers = np.arange(1, count + 1)
     return np.asarray(ndimage.mean(image, parts, numbers) / ndimage.mean(truth, parts, numbers), dtype=np.float64)
 

@@ -54,8 +54,8 @@ def _values(comparison: Comparison, methods: Sequence[str]) -> Iterator[_Values]
         own = comparison.rows(method)
         for after, rows in ((False, own), (True, calibrated(own))):
             known = rows[rows["suvr_restored"].notna()]
-            for dose, part in known.groupby("dose", dropna=False):
-                yield _Values(method, float(dose), part, after)
+            for _, part in known.groupby("dose", dropna=False):
+                yield _Values(method, float(part["dose"].iloc[0]), part, after)
 
 
 def _repeated(comparison: Comparison) -> list[tuple[_Values, list[Repeatability]]]:
@@ -63,7 +63,7 @@ def _repeated(comparison: Comparison) -> list[tuple[_Values, list[Repeatability]
     found = []
     for one in _values(comparison, ("clean", "input", *comparison.methods)):
         rows = one.rows[one.rows["repeat"] != ""]
-        keyed = rows.assign(who=list(zip(rows["subject"], rows["condition"], strict=True)))
+        keyed = rows.assign(who=rows["subject"] + "\n" + rows["condition"])
         parts = [part for _, part in keyed.groupby(rows["seed"].fillna(-1))]
         by_seed = [repeatability(p["suvr_restored"], list(p["who"]), level=CLAIM_LEVEL) for p in parts]
         if by_seed and all(each.subjects for each in by_seed):
@@ -165,9 +165,12 @@ def _recovery_table(comparison: Comparison) -> Table:
     contrasts = contrasts if len(contrasts) > 1 else []
     rows = []
     for method in ("clean", "input", *comparison.methods):
-        for size, part in frame[frame["method"] == method].groupby("size"):
+        for _, part in frame[frame["method"] == method].groupby("size"):
             once = part.drop_duplicates(["case", "finding"])
-            own = [cells.name_cell(method, tone="strong"), cells.text_cell(_band(_DIAMETERS, int(size), " mm"))]
+            own = [
+                cells.name_cell(method, tone="strong"),
+                cells.text_cell(_band(_DIAMETERS, int(part["size"].iloc[0]), " mm")),
+            ]
             own += [cells.count_cell(len(once)), cells.count_cell(int(once["subject"].nunique())), _recovery_cell(part)]
             rows.append((*own, *(_recovery_cell(part[part["hot"] == hot]) for hot in contrasts)))
     headings = [Column(f"contrast_{hot}", f"Contrast {_band(_CONTRASTS, hot)}") for hot in contrasts]

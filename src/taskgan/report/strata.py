@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,8 +133,8 @@ def precision_table(comparison: Comparison, bounds: tuple[float, float]) -> Tabl
     """
     values = {}
     for method in (*comparison.references, *comparison.methods):
-        rows = comparison.rows(method)
-        means, subjects = subject_means(rows["suvr_restored"], list(rows["subject"]))
+        mine = comparison.rows(method)
+        means, subjects = subject_means(mine["suvr_restored"], list(mine["subject"]))
         if len(means):
             values[method] = pd.Series(means, index=subjects)
     table = pd.DataFrame(values).dropna()
@@ -152,7 +153,7 @@ def precision_table(comparison: Comparison, bounds: tuple[float, float]) -> Tabl
             Cell(f"{rank.estimate:.0f}", cells.range_text(rank, 0), rank),
         )
         rows.append((*first, *shown, cells.estimate_cell(found.ratios[m], 2)))
-    words = {
+    words: dict[str, Any] = {
         "low": bounds[0],
         "high": bounds[1],
         "subjects": len(table),

@@ -103,7 +103,7 @@ def no_gold_standard(
         "intercepts": lambda p: centre[:, 0] + scale[:, 0] * p[methods : 2 * methods] - slopes(p) * bounds[0],
         "noise": noise,
         "noise_to_slope": lambda p: noise(p) / np.maximum(np.abs(slopes(p)), 1e-12),
-        "ranks": lambda p: 1.0 + np.argsort(np.argsort(_precision(p, methods))),
+        "ranks": lambda p: np.asarray(np.argsort(np.argsort(_precision(p, methods))) + 1, dtype=np.float64),
     }
     first, second = np.exp(found[3 * methods :])
     return NoGoldStandard(
