@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from taskgan.core.console import say
 from taskgan.core.errors import LeftOut, UserError
@@ -13,7 +14,8 @@ from taskgan.core.lock import busy_part, locked, locked_part
 T = TypeVar("T")
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """The ``number``-th of ``count`` parts of a call, from 1."""
 
     number: int
