@@ -21,6 +21,8 @@ VERBS = (
     ["readers", "make"],
     ["report"],
     ["models", "verify"],
+    ["models", "export"],
+    ["models", "import"],
     ["export"],
     ["demo", "pet"],
     ["demo", "mr"],

@@ -62,12 +62,14 @@ COMMANDS = {
     "sweep": _command("sweep tiny.yaml cohort out --grid loss.mu_task=0.1,1", "tiny.yaml cohort"),
     "limit": _command("limit tiny.yaml cohort -o out --model run/model", "tiny.yaml cohort run", "--slices 3"),
     "export": _command("export run/model -o out --to openvino", "run", "--licence mit"),
+    "models export": _command("models export run/model out", "run", "--licence mit"),
 }
 
 EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
     "node status": "likewise",
     "readers serve": "listens until it is ended; tests/readers kills it",
+    "models import": "writes what models export writes, by the same function",
     "models verify": "writes nothing",
     "report": "writes one file, atomically",
     "models locate": "likewise",

@@ -13,7 +13,7 @@ from taskgan.model import shelf
 from taskgan.model.folder import write_model
 from taskgan.model.shelf import list_models, listed_models, models_called, nearest, verify_models
 from taskgan.recipe import Data
-from taskgan.release.export import channel_names, model_readme
+from taskgan.release.export import channel_names, export_to_hub, import_from_hub, model_readme
 from taskgan.restore.run import restore
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
@@ -97,3 +97,31 @@ def test_models_that_ship_are_whole_and_small(monkeypatch: pytest.MonkeyPatch) -
         assert one.card.checksum in text
         assert "simulated" in text
         assert "gaussian" in text
+
+
+def test_a_model_goes_to_a_hub_and_comes_back(index: Path, tmp_path: Path) -> None:
+    out = export_to_hub(index / "alone", tmp_path / "hub", licence="mit")
+    header = yaml.safe_load((out / "README.md").read_text().split("---")[1])
+    assert header["license"] == "mit"
+    back = import_from_hub(out, index / "low" / "back")
+    name = "generator.safetensors"
+    assert (back / name).read_bytes() == (index / "alone" / name).read_bytes()
+    assert (back / "README.md").read_text() == (out / "README.md").read_text()
+    assert "low/back" in [one.name for one in listed_models()]
+
+
+def test_what_does_not_agree_is_not_taken_in(index: Path, tmp_path: Path) -> None:
+    out = export_to_hub(index / "alone", tmp_path / "hub")
+    with pytest.raises(UserError, match="holds something else"):
+        export_to_hub(index / "alone", out)
+    readme = out / "README.md"
+    readme.write_text(readme.read_text().replace("generator.safetensors: ", "generator.safetensors: 0"))
+    with pytest.raises(UserError, match="vouches for other weights"):
+        import_from_hub(out, tmp_path / "taken")
+    (out / "generator.safetensors").write_bytes(b"other")
+    with pytest.raises(UserError, match="was changed"):
+        import_from_hub(out, tmp_path / "taken")
+    readme.unlink()
+    with pytest.raises(UserError, match=r"holds no README\.md"):
+        import_from_hub(out, tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()

@@ -42,6 +42,31 @@ def locate(name: Annotated[str, typer.Argument(help="Of a model or a family.")],
     say("\n".join(str(one.folder) for one in models_called(name, index)))
 
 
+@group.command("export")
+def export_model(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder, or the name of a listed model.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    licence: Annotated[str, typer.Option(help="For its card: SPDX identifier in lower case.")] = "other",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model in the layout of model hubs: weights, model.yaml, README.md; uploads nothing."""
+    from taskgan.release.export import export_to_hub as run
+
+    run(model, out, licence=licence, overwrite=overwrite)
+
+
+@group.command("import")
+def import_model(
+    folder: Annotated[Path, typer.Argument(help="A model in the layout of hubs, downloaded.")],
+    out: Annotated[Path, typer.Argument(help="Folder of an index: INDEX/NAME or INDEX/FAMILY/VARIANT.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Take a model in the layout of hubs into an index, if its weights are those that its cards vouch for."""
+    from taskgan.release.export import import_from_hub as run
+
+    run(folder, out, overwrite=overwrite)
+
+
 def export(
     model: Annotated[str, typer.Argument(help="Model folder, run folder, or the name of a listed model.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")],

@@ -1,7 +1,7 @@
 """``taskgan export``: a generator as a graph that runs without PyTorch, and its card in the words of model hubs."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,16 @@ import torch
 import yaml
 from torch import nn
 
-from taskgan.core.artefact import commit, is_done, request_digest
+from taskgan.core.artefact import commit, differing, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import PathLike, atomic, check_writable, folder_files, versions, write_text
 from taskgan.core.lock import exclusive
+from taskgan.core.parse import parse_yaml, read_text
 from taskgan.core.version import __version__
 from taskgan.model import engines
 from taskgan.model.engines import fold_batch_norms
-from taskgan.model.folder import WEIGHTS, ModelCard, build_generator, read_model
+from taskgan.model.folder import CARD, WEIGHTS, ModelCard, build_generator, read_model, write_model
 from taskgan.model.shelf import model_folder
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
@@ -113,6 +114,67 @@ TOLERANCE = 1e-4  # of the largest value
 
 
 @exclusive("out", "the exported model")
+def export_to_hub(model: PathLike, out: PathLike, *, licence: str = "other", overwrite: bool = False) -> Path:
+    """Write a model in the layout of model hubs: weights, ``model.yaml`` and ``README.md`` with its YAML header.
+
+    Args:
+        model: Model folder, run folder, or the name of a listed model.
+        out: Folder, which is returned; a repository of a hub takes it as it is.
+        licence: SPDX identifier in lower case, or ``other``; of a model that has a README.md, that is kept instead.
+        overwrite: Replace what is there.
+
+    Raises:
+        UserError: If there is no such model, or the output does not allow it.
+    """
+    out, model = Path(out), model_folder(model)
+    state, card = read_model(model)
+    written = model / "README.md"
+    text = read_text(written) if written.is_file() else model_readme(card, licence=licence)
+    _place(out, state, card, text, overwrite=overwrite)
+    say(f"{out}: {card.name} in the layout of model hubs; taskgan models import {out} INDEX/NAME takes it")
+    return out
+
+
+def import_from_hub(folder: PathLike, out: PathLike, *, overwrite: bool = False) -> Path:
+    """Take a folder in the layout of model hubs into an index, if its weights are those that its cards vouch for.
+
+    Args:
+        folder: ``generator.safetensors``, ``model.yaml`` and ``README.md`` whose header may have a ``sha256``.
+        out: Folder in an index, ``INDEX/NAME`` or ``INDEX/FAMILY/VARIANT``, which is returned.
+        overwrite: Replace what is there.
+
+    Raises:
+        UserError: If a file is missing, cannot be read or was changed, or the output does not allow it.
+    """
+    folder, out = Path(folder), Path(out)
+    if absent := [name for name in (WEIGHTS, CARD, "README.md") if not (folder / name).is_file()]:
+        raise UserError(
+            f"{folder} holds no {absent[0]}, expected a model in the layout of hubs (taskgan models export)"
+        )
+    if wrong := differing(folder / CARD):
+        raise UserError(f"{wrong[0]}; expected the weights that {CARD} vouches for")
+    text = read_text(folder / "README.md")
+    _, _, rest = text.partition("---\n")
+    header = parse_yaml(rest.partition("\n---")[0], str(folder / "README.md"))
+    sums = header.get("sha256") if isinstance(header, dict) else None
+    state, card = read_model(folder)
+    if isinstance(sums, dict) and sums.get(WEIGHTS, card.checksum) != card.checksum:
+        raise UserError(
+            f"{folder / 'README.md'} vouches for other weights than {folder / CARD}, expected the same SHA-256"
+        )
+    _place(out, state, card, text, overwrite=overwrite)
+    say(f"{out}: {card.name}, every file as it was released; next: taskgan restore {out} scan.nii.gz -o out.nii.gz")
+    return out
+
+
+def _place(out: Path, state: Mapping[str, torch.Tensor], card: ModelCard, text: str, *, overwrite: bool) -> None:
+    check_writable(out, "the model")
+    if not overwrite and folder_files(out):
+        raise UserError(f"{out} holds something else; choose another folder or pass --overwrite")
+    write_model(out, state, card)
+    write_text(out / "README.md", text)
+
+
 def export(
     model: PathLike, out: PathLike, *, to: str = "onnx", licence: str = "other", overwrite: bool = False
 ) -> Path:
