@@ -148,15 +148,9 @@ def precision_table(comparison: Comparison, bounds: tuple[float, float]) -> Tabl
     for m in np.argsort(found.noise_to_slope):
         rank, *own = (found.intervals[name][m] for name in _COLUMNS)
         shown = [cells.estimate_cell(one, digits) for one, digits in zip(own, (2, 2, 4, 4), strict=True)]
-        first = (
-            cells.name_cell(list(values)[m], tone="strong"),
-            Cell(f"{rank.estimate:.0f}", cells.range_text(rank, 0), rank),
-        )
-        rows.append((*first, *shown, cells.estimate_cell(found.ratios[m], 2)))
-    words: dict[str, Any] = {
-        "low": bounds[0],
-        "high": bounds[1],
-        "subjects": len(table),
-        "first": cells.display_name(next(iter(values))),
-    }
+        name = cells.name_cell(list(values)[m], tone="strong")
+        place = Cell(f"{rank.estimate:.0f}", cells.range_text(rank, 0), rank)
+        rows.append((name, place, *shown, cells.estimate_cell(found.ratios[m], 2)))
+    words: dict[str, Any] = {"low": bounds[0], "high": bounds[1], "subjects": len(table)}
+    words["first"] = cells.display_name(next(iter(values)))
     return cells.text_table("precision", cells.text_columns("precision", **words), rows, **words)
