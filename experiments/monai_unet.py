@@ -16,6 +16,7 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.slices import Case, load_case, to_volume
 from taskgan.core.console import progress
 from taskgan.core.files import write_yaml
+from taskgan.core.tensors import bf16_is_native
 from taskgan.images.volumes import write_volume
 from taskgan.recipe import Data
 
@@ -53,7 +54,7 @@ def train_and_restore(pairs: Pairs, data: Data, out: Path, *, seconds: float, se
             for group in optimiser.param_groups:
                 group["lr"] = RATE * max(1e-3, 0.5 * (1 + np.cos(np.pi * used / seconds)))
             inputs, clean = _batch(volumes, rng)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_native()):
                 restored = network(inputs)
             loss = (restored.float() - clean).abs().mean()
             optimiser.zero_grad(set_to_none=True)

@@ -51,9 +51,10 @@ TRIAL = (
 AUDITED = ("task_gan", "gan", "l1")
 _ABOUT = """# PET: the volume, and what it is worth
 
-1 % low-dose amyloid PET. `l1`, `gan`, `task_gan` and `l1_task` (λ = 0) see neighbours and smoothed copies, and go on
-from the same weights for the same steps; `l1_volume` sees the volume; `monai` is MONAI's 3D
-BasicUNet; `gaussian` is a filter.
+1 % low-dose amyloid PET, the subjects of [pet-evidence](../pet-evidence). `l1`, `gan`, `task_gan` (and `l1_task`, λ = 0)
+see neighbours and smoothed copies, and go on from the same L1 weights for the same steps; `l1_volume` sees the volume,
+one seed; `gaussian` is a filter. `monai` (MONAI's 3D BasicUNet) and `l1_task` are methods of the script: they have rows
+where they were run.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
 
@@ -63,8 +64,9 @@ python experiments/pet_volumes.py WORK --publish results/pet-volumes
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every case in `cases.csv`; what judges that chose nothing say of who flipped in `audit/`; how much of
-the label the input holds in `limit-judge/`; processor time and steps of every training in `processor.yaml`.
+`evidence.yaml`; every case in `cases.csv`; processor time of every training in `processor.yaml`; where those stages
+were run, what judges that chose nothing say of who flipped in `audit/`, and how much of the label the input holds in
+`limit-judge/`.
 """
 
 
