@@ -51,7 +51,7 @@ TRIAL = (
 AUDITED = ("task_gan", "gan", "l1")
 _ABOUT = """# PET: the volume, and what it is worth
 
-1 % low-dose amyloid PET, the subjects of [pet-evidence](../pet-evidence). `l1`, `gan`, `task_gan` (and `l1_task`, λ = 0)
+1 % low-dose amyloid PET, subjects of [pet-evidence](../pet-evidence). `l1`, `gan`, `task_gan` (and `l1_task`, λ = 0)
 see neighbours and smoothed copies, and go on from the same L1 weights for the same steps; `l1_volume` sees the volume,
 one seed; `gaussian` is a filter. `monai` (MONAI's 3D BasicUNet) and `l1_task` are methods of the script: they have rows
 where they were run.
