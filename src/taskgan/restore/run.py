@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from taskgan.cohort.conditions import numeric_warnings
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.artefact import commit_more
@@ -19,16 +18,14 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, value_digest
 from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.core.tensors import warn_of_emulated_bf16
-from taskgan.degrade.degradation import Degradation
-from taskgan.images.dicom.derive import check_derivable
-from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
-from taskgan.images.statistics import image_statistics, photo_statistics
+from taskgan.images.photos import photo_bits
 from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
 from taskgan.model.engines import check_engine, check_precision
-from taskgan.model.folder import ModelCard, domain_warnings
+from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume, Restorer
 from taskgan.model.shelf import models_called, nearest, positive
-from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
+from taskgan.restore.checks import check_images, contradiction
+from taskgan.restore.inputs import Job, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.record import (
     RECORD,
     Origin,
@@ -42,10 +39,7 @@ from taskgan.restore.record import (
 )
 from taskgan.restore.refine import Refinement, RestoreSettings, enlargement, restore_refined
 from taskgan.restore.search import is_bids
-from taskgan.restore.series import page_path, source_series, suv_sentence, write_page, write_restored_series
-
-_RESOLUTION = 1.5  # times the sizes that a model saw
-_CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
+from taskgan.restore.series import page_path, suv_sentence, write_page, write_restored_series
 
 
 def restore(
@@ -257,7 +251,7 @@ def _restore_jobs(
         say(f"{out}: already done (--overwrite restores anew)")
         return True
     own = part.of(jobs, lambda job: job.pair.subject) if part else jobs
-    notes, unread, unfit = _check_images(own, card, settings)
+    notes, unread, unfit = check_images(own, card, settings)
     name_unread(unread, unfit, jobs, "images cannot be restored")
     notes = {target: [*own, *remarks] for target, own in notes.items()}
     if record is not None:
@@ -317,7 +311,7 @@ def _restore_each(
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
-                notes[job.target] += _contradiction(job, case, restored, card)
+                notes[job.target] += contradiction(job, case, restored, card)
                 _write_image(job, case, restored, card, settings, notes[job.target])
             bar.advance(case=job.case)
     return left_out
@@ -361,80 +355,6 @@ def _subject_restorer(
 def _warn(job: Job, notes: Mapping[Path, Sequence[str]]) -> None:
     if notes[job.target]:
         say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
-
-
-def _contradiction(job: Job, case: Case, restored: RestoredVolume, card: ModelCard) -> list[str]:
-    """Of a photo whose degradation the card knows: whether its restoration, degraded again, is another image.
-
-    The input itself, taken for a restoration, agrees better: what was added is not in it.
-    """
-    chain = Degradation(card.seen.degradation) if card.seen.degradation else None
-    if not job.is_photo or chain is None or not chain.linear:
-        return []
-    image, degraded = restored.image, case.source.data[:, :, 0]
-    error = chain.consistency(Photo(image).luminance, degraded)
-    if error <= max(_CONTRADICTS, chain.consistency(degraded, degraded)):
-        return []
-    say(f"warning: {job.pair.degraded} does not agree with its restoration (back-projection error {error:.3f})")
-    return [f"a restoration that contradicts it: degraded again, they differ by {error:.3f} (white is 1)"]
-
-
-def _check_images(
-    jobs: Sequence[Job], card: ModelCard, settings: RestoreSettings
-) -> tuple[dict[Path, list[str]], dict[Path, str], set[Path]]:
-    """Read every image once.
-
-    Returns:
-        The warnings of each, and why some were left out, by target; those whose faults are theirs alone.
-    """
-    unread: dict[Path, str] = {}
-    unfit: set[Path] = set()
-    notes: dict[Path, list[str]] = {}
-    case: Case | None = None
-    plain = card.data.model_copy(update={"context": ()})  # smoothing can fail no image
-    with progress("check", len(jobs), "images") as bar:
-        for job in jobs:
-            try:
-                case = load_case(job.pair, plain, clean=False, known=case, enlarge=settings.enlarge)
-                carried = check_metadata(job, case.source)
-                notes[job.target] = [*_domain_warnings(job, case, card), *carried]
-                notes[job.target] += case.source.notes
-                if (kept := settings.kept) is not None and not kept.sd_mm:
-                    kept.labels(job.pair, case.source)
-                if job.is_photo and job.target.suffix.lower() != ".png":  # which holds everything
-                    check_format(job.target, read_photo(job.pair.degraded))
-                if job.is_dicom:
-                    check_derivable(source_series(job), job.pair.degraded)
-            except UserError as error:
-                unread[job.target] = str(error)
-                alone = (job.is_photo or job.is_dicom) and not job.from_table
-                unfit |= {job.target} if alone or isinstance(error, UnfitInputError) else set()
-            bar.advance()
-    return notes, unread, unfit
-
-
-def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
-    """What the image has that the model did not see."""
-    metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
-    known = metadata | {"dose": job.pair.columns.get("dose")}
-    statistics = (photo_statistics if job.is_photo else image_statistics)(case.source.data)
-    warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
-    warnings += numeric_warnings(job.numbers, card.data)
-    return warnings + (_photo_warnings(job, case, card) if job.is_photo else [])
-
-
-def _photo_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
-    """Of a photo: another resolution than the model's, frames that are not restored."""
-    size = min(case.source.data.shape[:2])
-    low, high = min(card.seen.plane[0][0], card.seen.plane[1][0]), max(card.seen.plane[0][1], card.seen.plane[1][1])
-    warnings = []
-    if not low / _RESOLUTION <= size <= high * _RESOLUTION:
-        first, last = (f"{n} pixels" for n in case.source.data.shape[:2])
-        text = f"{first} by {last}, the model saw {low} to {high}: it restores the pixels as they are"
-        factor = "auto" if card.seen.factor > 1 else f"{max(2, round(low / size))}"
-        warnings.append(text + (f" (--enlarge {factor} enlarges them first)" if size < low else ""))
-    frames = frame_count(job.pair.degraded)
-    return warnings + [f"{frames} frames, of which the first is restored"] * (frames > 1)
 
 
 def _write_image(
