@@ -32,42 +32,60 @@ KeepValues = Annotated[
 Average = Annotated[str, typer.Option(help="flips: mean with the restoration of the mirrored image.")]
 Toward = Annotated[Path | None, typer.Option(help="A model that was started from MODEL, see --strength.")]
 Strength = Annotated[float | None, typer.Option(help="Weights between two models: 0 is MODEL, 1 is --toward.")]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(help="NIfTI files, photos or DICOM series, folders of them, a DICOMDIR, or a cohort's pairs.csv."),
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder, or a file for a single input (.nii.gz; of a photo .png).")
+]
+Samples = Annotated[int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
+]
+Numbers = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="COLUMN=NUMBER that the model is told of images without a table, e.g. dose=5."),
+]
+Series = Annotated[
+    list[str] | None,
+    typer.Option(help="Of a study only these: number, UID, modality (PT) or pattern ('*AC*'); repeatable."),
+]
+Engine = Annotated[
+    str, typer.Option(help="torch, onnxruntime, openvino, or auto: what was measured to be faster here.")
+]
+Enlarge = Annotated[
+    str, typer.Option(help="Of photos: N times as many pixels first; auto: the factor that the model card knows.")
+]
+ProtocolFile = Annotated[
+    Path | None, typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times.")
+]
+ReadAs = Annotated[
+    str | None, typer.Option(help="Of relaxometry and filters: how evaluate reads the images; default: mr, pet.")
+]
+Calibrate = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains."
+    ),
+]
 
 
 def restore(
     model: Method,
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            help="NIfTI files, photos or DICOM series, folders of them, a DICOMDIR, or a cohort's pairs.csv."
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder, or a file for a single input (.nii.gz; of a photo .png).")
-    ],
-    samples: Annotated[
-        int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")
-    ] = 0,
+    inputs: Inputs,
+    out: Out,
+    samples: Samples = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     split: Annotated[str | None, typer.Option(help="Of a pairs.csv, only this split.")] = None,
     select: Select = None,
-    conditions: Annotated[
-        list[str] | None,
-        typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
-    ] = None,
-    numbers: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="COLUMN=NUMBER that the model is told of images without a table, e.g. dose=5."),
-    ] = None,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(help="Of a study only these: number, UID, modality (PT) or pattern ('*AC*'); repeatable."),
-    ] = None,
+    conditions: Conditions = None,
+    numbers: Numbers = None,
+    series: Series = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
-    engine: Annotated[
-        str, typer.Option(help="torch, onnxruntime, openvino, or auto: what was measured to be faster here.")
-    ] = "torch",
+    engine: Engine = "torch",
     index: Index = None,
     keep_values: KeepValues = "",
     average: Average = "",
@@ -75,22 +93,11 @@ def restore(
     strength: Strength = None,
     suv: Suv = False,
     pdf: Pdf = False,
-    enlarge: Annotated[
-        str, typer.Option(help="Of photos: N times as many pixels first; auto: the factor that the model card knows.")
-    ] = "1",
+    enlarge: Enlarge = "1",
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
-    protocol: Annotated[
-        Path | None, typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Of relaxometry and filters: how evaluate reads the images; default: mr, pet.")
-    ] = None,
-    calibrate: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains."
-        ),
-    ] = 0,
+    protocol: ProtocolFile = None,
+    recipe: ReadAs = None,
+    calibrate: Calibrate = 0,
     part: PartOf = None,
     scheduler: Scheduler = None,
     overwrite: Overwrite = False,

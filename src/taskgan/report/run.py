@@ -83,9 +83,9 @@ def compare(
     check_writable(out, "the report")
     comparison = load_comparison(folders, baseline, inference)
     bound = _limit(comparison, Path(limit) if limit is not None else None)
-    asked_for = {"strata": ",".join(strata)} if strata else {}
-    asked_for |= {"precision": f"{precision[0]:g},{precision[1]:g}"} if precision else {}
-    known = {**asked_for, **({"limit": bound.folder} if bound is not None else {})}
+    options = {"strata": ",".join(strata)} if strata else {}
+    options |= {"precision": f"{precision[0]:g},{precision[1]:g}"} if precision else {}
+    known = {**options, **({"limit": bound.folder} if bound is not None else {})}
     people = [people_table(Path(readers))] if readers is not None else []
     known |= {"readers": Path(readers) / "analysis"} if readers is not None else {}
     request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
@@ -94,14 +94,15 @@ def compare(
     if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     grouped = [strata_table(comparison, stratified(comparison, strata))] if strata else []
-    asked = [*(table for table, _ in grouped), *([precision_table(comparison, precision)] if precision else [])]
+    ranked = [precision_table(comparison, precision)] if precision else []
     mapped, faces = mapping_geometry(comparison), verification_study(comparison)
     for path in (out / RECORD, page):  # written last: old ones must not stand beside new tables
         path.unlink(missing_ok=True)
     tables = [
         *all_tables(comparison, faces),
         *measurement_tables(comparison),
-        *asked,
+        *(table for table, _ in grouped),
+        *ranked,
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
@@ -112,21 +113,24 @@ def compare(
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
-    write_page(page, comparison, statements, tables, cases, charts, picked, bound, asked_for)
-    record = {
+    write_page(page, comparison, statements, tables, cases, charts, picked, bound, options)
+    record = {**_verdict(statements, bound), "versions": versions(), "request": request}
+    commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
+    _print_summary(tables[0], statements.sentences)
+    say(f"report: {page}")
+    return page
+
+
+def _verdict(statements: ReportVerdict, bound: LimitResult | None) -> dict[str, Any]:
+    """What ``report.yaml`` says of the comparison."""
+    return {
         "compared": statements.compared,
         "headline": statements.headline,
         "sentences": list(statements.sentences),
         "findings": list(statements.findings),
         "warnings": list(statements.warnings),
         **({"limit": bound.sentence} if bound is not None else {}),
-        "versions": versions(),
-        "request": request,
     }
-    commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
-    _print_summary(tables[0], statements.sentences)
-    say(f"report: {page}")
-    return page
 
 
 def _limit(comparison: Comparison, folder: Path | None) -> LimitResult | None:
