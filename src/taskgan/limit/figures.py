@@ -77,22 +77,22 @@ def verified_answers(distances: Mapping[Answer, NDArray[np.float64]], pairs: Ima
 def limit_sentence(found: Answers) -> str:
     """Whether a task network has anything to win, and what each method leaves of it."""
 
-    def signed(gap: Interval) -> str:
+    def _signed(gap: Interval) -> str:
         return interval_text(gap, 3, sign=True)
 
     if PLAIN in found.known:
         gap = found.gain(LIMIT, PLAIN)
         words = "headroom for a task network here" if gap.low > 0 else "no headroom for a task network is shown here"
-        parts = [f"{words}: {signed(gap)} of {found.measures[0]}"]
+        parts = [f"{words}: {_signed(gap)} of {found.measures[0]}"]
     else:
         values = [interval_text(found.values(answer)[0], 3) for answer in (LIMIT, BEST)]
         parts = [f"{found.measures[0]} of who was taught on the inputs {values[0]}, of clean images {values[1]}"]
     for answer in (one for one in found.known if one.taught == CLEAN and one.image not in (CLEAN, INPUT)):
         left, own = found.gain(LIMIT, answer), Answer(answer.image, answer.image)
         words = "leaves" if left.low > 0 else "already keeps all of it, as far as is shown: left"
-        parts.append(f"{display_name(answer.image)} {words} {signed(left)}")
+        parts.append(f"{display_name(answer.image)} {words} {_signed(left)}")
         if own in found.known and (more := found.gain(own, answer)).low > 0:
-            parts[-1] += f", and {signed(more)} more is in its images for who is taught on them"
+            parts[-1] += f", and {_signed(more)} more is in its images for who is taught on them"
     if any(found.gain(LIMIT, answer).high < 0 for answer in found.known if answer not in (LIMIT, BEST)):
         # What was made of the inputs holds no more than they do.
         parts.append("the bound is too low: readers of the inputs find less than is in what was made of them")

@@ -57,7 +57,7 @@ _AROUND = 2  # slices on either side that stand for the block of a generator of 
 def input_view(data: Data) -> ReaderView:
     """All that a generator gets of a slice: further inputs, neighbours, smoothed copies, the wanted condition."""
 
-    def shown(case: Case) -> Array:
+    def _shown(case: Case) -> Array:
         code = plane_code(condition_of(case.pair, data), numbers_of(case.pair, data), data)
         stack = SliceStack(case.inputs, data.neighbours or _AROUND * bool(data.patch), len(data.context), code)
         channels = np.stack([stack.channels(index) for index in range(len(case.inputs))])
@@ -66,19 +66,19 @@ def input_view(data: Data) -> ReaderView:
     mark = data.model_dump_json(
         include={"inputs", "neighbours", "context", "patch", "condition", "conditions", "numeric", "numeric_scales"}
     )
-    return ReaderView(mark, shown)
+    return ReaderView(mark, _shown)
 
 
 def restored_view(images: Mapping[str, Path], axes: str) -> ReaderView:
     """A method's restorations, by case, in the scale of their inputs."""
 
-    def shown(case: Case) -> Array:
+    def _shown(case: Case) -> Array:
         path = images[case.pair.case]
         volume = read_volume(path, axes=axes)
         check_same_grid(volume, case.source, path, case.pair)
         return to_slices(case.intensity.apply(volume.data))
 
-    return ReaderView(value_digest({case: checksum(path) for case, path in images.items()}, 64), shown)
+    return ReaderView(value_digest({case: checksum(path) for case, path in images.items()}, 64), _shown)
 
 
 class Panel(NamedTuple):
@@ -253,13 +253,13 @@ def _panel(
         views[name] = restored_view(one.images, data.axes)
         taught += [name] * (learnt <= one.images.keys())
 
-    def teach(name: str) -> Recogniser:
+    def _teach(name: str) -> Recogniser:
         title, place = (reader, store) if name == CLEAN else (f"{reader}-{name}", out / "readers")
         view = views.get(name)
         return recogniser_for(pairs, settings, data, name=title, store=place, target=recipe.task.target, view=view)
 
     comparable = input_is_comparable(every, data) and not inputs_of_another_kind(tested, data)
-    return Panel({name: teach(name) for name in (CLEAN, *taught)}, views, data, comparable, tested, slices)
+    return Panel({name: _teach(name) for name in (CLEAN, *taught)}, views, data, comparable, tested, slices)
 
 
 def _people(pairs: Pairs, panel: Panel) -> list[tuple[Pair, Pair]]:

@@ -128,12 +128,12 @@ def patch_extremes(structure: Array, head: NDArray[np.bool_], edges: tuple[int, 
     """The value furthest from zero (P,) of each box of ``edges`` voxels that is at least half inside the head."""
     counts = [size // edge for size, edge in zip(structure.shape, edges, strict=True)]
 
-    def boxes(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    def _boxes(image: NDArray[np.generic]) -> NDArray[np.generic]:
         whole = image[tuple(slice(0, n * edge) for n, edge in zip(counts, edges, strict=True))]
         (a, b, c), (x, y, z) = counts, edges
         return whole.reshape(a, x, b, y, c, z).transpose(0, 2, 4, 1, 3, 5).reshape(a * b * c, x * y * z)
 
-    values = np.asarray(boxes(structure), dtype=np.float32)[boxes(head).mean(axis=1) >= 0.5]
+    values = np.asarray(_boxes(structure), dtype=np.float32)[_boxes(head).mean(axis=1) >= 0.5]
     return np.take_along_axis(values, np.abs(values).argmax(axis=1)[:, None], axis=1)[:, 0]
 
 

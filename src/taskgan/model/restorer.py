@@ -369,13 +369,13 @@ class Restorer:
         size = (16, 128, 128) if self.data.patch is not None else (_BF16_BATCH, *stack.inputs.shape[2:])
         part = replace(stack, inputs=stack.inputs[: size[0], :, : size[1], : size[2]])
 
-        def work(network: nn.Module) -> None:
+        def _work(network: nn.Module) -> None:
             self._restore(network, part)
 
         settings = self.card and {"generator": self.card.generator.model_dump(), "custom": self.card.custom}
         name = settings or type(self._network).__name__
         key = {"network": name, "size": part.inputs.shape, "batch": self.batch_size}
-        return self._computation.fastest(work, key, -(-stack.inputs.size // part.inputs.size))
+        return self._computation.fastest(_work, key, -(-stack.inputs.size // part.inputs.size))
 
     def _parts(self, network: nn.Module, stack: "SliceStack") -> list[range]:
         size, count = _BF16_BATCH if network is self._computation.small else self.batch_size, len(stack.inputs)

@@ -105,12 +105,12 @@ def nearest(models: Sequence[Listed], voxel_size: Sequence[float], dose: float |
     the standard dose); nothing within what a model saw.
     """
 
-    def distance(model: Listed) -> float:
+    def _distance(model: Listed) -> float:
         pairs = list(zip(voxel_size, model.card.seen.voxel_size, strict=False))
         pairs += [(dose, (min(model.doses), max(model.doses)))] if dose and model.doses else []
         return sum(abs(math.log(size / min(max(size, low), high))) for size, (low, high) in pairs)
 
-    best = min(models, key=lambda model: (distance(model), model.name))
+    best = min(models, key=lambda model: (_distance(model), model.name))
     image = f"voxels of {_edges(voxel_size)} mm, dose {'unknown' if dose is None else f'{dose:g} %'}"
     why = f"takes {best.name} (saw {best.seen}), nearest of {len(models)} to the image's {image}"
     return best, f"{best.name.split('/')[0]}: {why}"

@@ -163,13 +163,13 @@ def _sending(node: Node) -> Iterator[None]:
     """Send in a thread of its own, so that a silent peer holds up no restoration."""
     stop = Event()
 
-    def work() -> None:
+    def _work() -> None:
         while not stop.wait(_TICK_S):
             with _going_on():
                 while node.send() and not stop.is_set():
                     pass
 
-    thread = Thread(target=work, daemon=True)
+    thread = Thread(target=_work, daemon=True)
     thread.start()
     try:
         yield

@@ -160,12 +160,12 @@ def hits(
 ) -> tuple[int, int]:
     """Lesions with a mark (voxels) in their radius, which is ``acceptance_mm`` at least, and marks that are in none."""
 
-    def inside(mark: Sequence[float], one: Lesion) -> bool:
+    def _inside(mark: Sequence[float], one: Lesion) -> bool:
         away = [(a - b) * s for a, b, s in zip(mark, (one.x, one.y, one.z), spacing, strict=True)]
         return math.hypot(*away) <= max(one.radius, acceptance_mm)
 
-    found = sum(any(inside(mark, one) for mark in marks) for one in lesions)
-    return found, sum(not any(inside(mark, one) for one in lesions) for mark in marks)
+    found = sum(any(_inside(mark, one) for mark in marks) for one in lesions)
+    return found, sum(not any(_inside(mark, one) for one in lesions) for mark in marks)
 
 
 def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: bool = False) -> Path:

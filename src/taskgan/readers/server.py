@@ -170,7 +170,7 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
     page, script = ((assets / name).read_text(encoding="utf-8") for name in ("reader.html", "reader.js"))
     known, strangers = RateLimit(20.0, 60.0), RateLimit(1.0, 20.0)
 
-    def reader(request: Request, token: str) -> str:
+    def _reader(request: Request, token: str) -> str:
         address = request.client.host if request.client else ""
         found = desk.reader_of(token)
         (strangers if found is None else known).check(f"{address} {found}")
@@ -178,39 +178,39 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
             raise RefusedError(401, "open the link that you were given")
         return found
 
-    async def enter(request: Request) -> Response:
+    async def _enter(request: Request) -> Response:
         token = request.path_params["token"]
-        reader(request, token)
+        _reader(request, token)
         answer = RedirectResponse("/", 303)
         answer.set_cookie("reader", token, max_age=365 * 86400, httponly=True, samesite="lax", secure=secure)
         return answer
 
-    def asked(work: Callable[[str, Any], Any], *, changes: bool = False) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            who = reader(request, request.cookies.get("reader", ""))
+    def _asked(work: Callable[[str, Any], Any], *, changes: bool = False) -> Callable[[Request], Awaitable[Response]]:
+        async def _answer(request: Request) -> Response:
+            who = _reader(request, request.cookies.get("reader", ""))
             what = await _sent(request, desk.study.sign("csrf", who)) if changes else request.path_params.get("name")
             found = await run_in_threadpool(work, who, what)
             return Response(found) if isinstance(found, bytes) else JSONResponse(found)
 
-        return answer
+        return _answer
 
     routes = [
         Route("/", lambda _: HTMLResponse(page)),
         Route("/reader.js", lambda _: Response(script, media_type="text/javascript")),
-        Route("/enter/{token}", enter),
-        Route("/api/state", asked(lambda who, _: desk.state(who))),
-        Route("/api/image/{name}", asked(desk.voxels)),
-        Route("/api/answer", asked(desk.answer, changes=True), methods=["POST"]),
-        Route("/api/next", asked(desk.finish, changes=True), methods=["POST"]),
+        Route("/enter/{token}", _enter),
+        Route("/api/state", _asked(lambda who, _: desk.state(who))),
+        Route("/api/image/{name}", _asked(desk.voxels)),
+        Route("/api/answer", _asked(desk.answer, changes=True), methods=["POST"]),
+        Route("/api/next", _asked(desk.finish, changes=True), methods=["POST"]),
     ]
     headers = _headers(page)
 
-    async def guarded(request: Request, call_next: Any) -> Any:
+    async def _guarded(request: Request, call_next: Any) -> Any:
         answer = await call_next(request)
         answer.headers.update(headers)
         return answer
 
-    guards = [Middleware(BaseHTTPMiddleware, dispatch=guarded)]
+    guards = [Middleware(BaseHTTPMiddleware, dispatch=_guarded)]
     guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts) or ["*"]))
     refused: Any = {RefusedError: lambda _, error: JSONResponse({"error": str(error)}, error.status)}
     return Starlette(routes=routes, middleware=guards, exception_handlers=refused)

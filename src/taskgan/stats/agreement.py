@@ -37,11 +37,11 @@ def correlation_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable
     No line changes it: what a calibration can mend is not in it. NaN where one of the two is constant.
     """
 
-    def correlation(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+    def _correlation(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
         forth, back = _slope(n, sx, sy, sxx, syy, sxy), _slope(n, sy, sx, syy, sxx, sxy)
         return np.sign(forth) * np.sqrt(np.abs(forth * back))
 
-    return _moment_interval(correlation, x, y, subjects, seed)
+    return _moment_interval(_correlation, x, y, subjects, seed)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def calibration_line(
         None where the slope's interval is unknown or not above zero: nothing can be divided by it.
     """
 
-    def intercept(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+    def _intercept(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
         return (sy - _slope(n, sx, sy, sxx, syy, sxy) * sx) / n
 
     slope = slope_interval(clean, restored, subjects, seed=seed)
@@ -85,7 +85,7 @@ def calibration_line(
         return None
     known = ~np.isnan(np.asarray(clean, np.float64) + np.asarray(restored, np.float64))
     count = len({subject for subject, there in zip(subjects, known, strict=True) if there})
-    return CalibrationLine(slope, _moment_interval(intercept, clean, restored, subjects, seed, centred=False), count)
+    return CalibrationLine(slope, _moment_interval(_intercept, clean, restored, subjects, seed, centred=False), count)
 
 
 def concordance_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
@@ -101,13 +101,13 @@ def concordance_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable
         In [−1, 1]; NaN where both are constant and equal.
     """
 
-    def concordance(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+    def _concordance(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
         gap = (sx - sy) / n
         below = (sxx + syy) / n - (sx / n) ** 2 - (sy / n) ** 2 + gap**2
         known = below > 1e-12 * np.maximum((sxx + syy) / n, 1e-300)
         return _ratio(2 * (sxy / n - sx * sy / n**2), below, known)
 
-    return _moment_interval(concordance, x, y, subjects, seed)
+    return _moment_interval(_concordance, x, y, subjects, seed)
 
 
 def _ratio(above: Array, below: Array, known: NDArray[np.bool_]) -> Array:

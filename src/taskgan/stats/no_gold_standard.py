@@ -81,39 +81,40 @@ def no_gold_standard(
     scale = np.where(scale > 0, scale, 1.0)
     ready = (table - centre) / scale  # each method by itself: likelihood and ratios do not change
     # Another start is methods that are all alike: moments of few subjects can leave one without noise.
-    found = _fit(ready, _moments(ready), _factor(np.full(methods, math.sqrt(0.8))))
+    alike = _factor(np.full(methods, math.sqrt(0.8)))
+    found = _fit(ready, _moments(ready), alike)
     rng = np.random.default_rng(seed)
     drawn = (ready[:, rng.integers(0, count, count)] for _ in range(resamples))
-    draws = [_fit(d, _moments(d)) for d in drawn]
+    draws = [_fit(d, _moments(d), alike) for d in drawn]  # the same estimator, or intervals are of another one
     tail = (1 - expanded_level(count, level)) / 2
 
-    def intervals(statistic: Callable[[Array], Array]) -> tuple[Interval, ...]:
+    def _intervals(statistic: Callable[[Array], Array]) -> tuple[Interval, ...]:
         estimate, replicates = statistic(found), np.array([statistic(d) for d in draws]).reshape(-1, methods)
         ends = np.quantile(replicates, [tail, 1 - tail], axis=0) if draws else np.full((2, methods), math.nan)
         return tuple(Interval(float(e), float(a), float(b)) for e, a, b in zip(estimate, *ends, strict=True))
 
-    def slopes(p: Array) -> Array:
+    def _slopes(p: Array) -> Array:
         return np.asarray(scale[:, 0] * p[:methods] / (bounds[1] - bounds[0]))
 
-    def noise(p: Array) -> Array:
+    def _noise(p: Array) -> Array:
         return np.asarray(scale[:, 0] * np.exp(p[2 * methods : 3 * methods]))
 
     statistics: dict[str, Callable[[Array], Array]] = {
-        "slopes": slopes,
-        "intercepts": lambda p: centre[:, 0] + scale[:, 0] * p[methods : 2 * methods] - slopes(p) * bounds[0],
-        "noise": noise,
-        "noise_to_slope": lambda p: noise(p) / np.maximum(np.abs(slopes(p)), 1e-12),
+        "slopes": _slopes,
+        "intercepts": lambda p: centre[:, 0] + scale[:, 0] * p[methods : 2 * methods] - _slopes(p) * bounds[0],
+        "noise": _noise,
+        "noise_to_slope": lambda p: _noise(p) / np.maximum(np.abs(_slopes(p)), 1e-12),
         "ranks": lambda p: np.asarray(np.argsort(np.argsort(_precision(p, methods))) + 1, dtype=np.float64),
     }
     first, second = np.exp(found[3 * methods :])
     return NoGoldStandard(
-        slopes=slopes(found),
+        slopes=_slopes(found),
         intercepts=statistics["intercepts"](found),
-        noise=noise(found),
+        noise=_noise(found),
         noise_to_slope=statistics["noise_to_slope"](found),
-        ratios=intervals(lambda p: _precision(p, methods)),
+        ratios=_intervals(lambda p: _precision(p, methods)),
         shape=(float(first), float(second)),
-        intervals={name: intervals(statistic) for name, statistic in statistics.items()},
+        intervals={name: _intervals(statistic) for name, statistic in statistics.items()},
     )
 
 
