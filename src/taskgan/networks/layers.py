@@ -162,7 +162,7 @@ class Conv3d(nn.Conv3d):
 
     def _halves(self, x: Tensor) -> Tensor:
         """The slices of one volume as a batch of two, with the neighbours that the kernel reaches."""
-        if len(x) != 1 or x.shape[1:4].numel() > _PLAIN_3D:
+        if torch.compiler.is_exporting() or len(x) != 1 or x.shape[1:4].numel() > _PLAIN_3D:  # a graph has any sizes
             return super().forward(x)
         kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
         slices = (x.shape[2] + 2 * padding - kernel) // stride + 1
