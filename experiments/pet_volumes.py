@@ -7,8 +7,9 @@
 
 Test heads are never seen in training (8 heads train, 2 validate, 4 test). A generator of slices that is given
 neighbours and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN,
-Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of a generator of volumes, MONAI's 3D
-BasicUNet in the same processor time as that, and a Gaussian whose width the validation subjects choose.
+Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of a generator of volumes, GAN and Task-GAN that go on from it (on
+blocks of whole slices, which D and T read), MONAI's 3D BasicUNet in the same processor time as L1 of volumes, and a
+Gaussian and non-local means whose settings the validation subjects choose.
 λ (.1, GAN's) and μ (.03) were chosen on validation subjects of the same cohort by the sweeps of ``pet_evidence.py``.
 """
 
@@ -24,7 +25,7 @@ from taskgan.recipe import Recipe, read_recipe
 
 COHORT: dict[str, Any] = {"subjects": 200, "positive": 0.35, "borderline": 0.25, "splits": (0.6, 0.14, 0.26)}
 TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "splits": (0.5, 0.25, 0.25)}
-FILTERS = ("gaussian",)
+FILTERS = ("gaussian", "nlm")
 MONAI = "monai"
 WARM = "warm"
 METHODS = {
@@ -33,13 +34,16 @@ METHODS = {
     "task_gan": Method(("objective=task_gan",)),
     "l1_task": Method(("objective=task_gan", "loss.lambda_gan=0")),
     "l1_volume": Method(("objective=l1",)),
+    "gan_volume": Method(("objective=gan",)),
+    "task_gan_volume": Method(("objective=task_gan",)),
     MONAI: Method(("objective=l1",)),
 }
-GO_ON = ("l1", "gan", "task_gan", "l1_task")
+# What goes on, from whose weights.
+GO_ON = {name: WARM for name in ("l1", "gan", "task_gan", "l1_task")}
+GO_ON |= {name: "l1_volume" for name in ("gan_volume", "task_gan_volume")}
 FIRST = ("objective=l1", "optimiser.lr=1.0e-3")
-STEPS = {WARM: 350, "l1_volume": 300}
-# They cost as much as all others together: one seed.
-ONE_SEED = ("l1_volume", MONAI)
+STEPS = {WARM: 350, "l1_volume": 1200, "gan_volume": 120, "task_gan_volume": 120}
+WHOLE_SLICES = "data.patch=[112, 112, 8]"  # what T has learnt to read
 TRIAL = (
     "generator={width: 8, max_width: 16, depth: 3, norm: none, dropout_layers: 1, residual: 4}",
     "discriminator={widths: [8, 8, 8], norm: instance}",
@@ -53,8 +57,8 @@ _ABOUT = """# PET: the volume, and what it is worth
 
 1 % low-dose amyloid PET, subjects of [pet-evidence](../pet-evidence). `l1`, `gan`, `task_gan` (and `l1_task`, λ = 0)
 see neighbours and smoothed copies, and go on from the same L1 weights for the same steps; `l1_volume` sees the volume,
-one seed; `gaussian` is a filter. `monai` (MONAI's 3D BasicUNet) and `l1_task` are methods of the script: they have rows
-where they were run.
+and `gan_volume` and `task_gan_volume` go on from it; `monai` is MONAI's 3D BasicUNet in the processor time of `l1_volume`;
+`gaussian` and `nlm` are filters.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
 
@@ -79,22 +83,24 @@ class Pet(Experiment):
     methods = METHODS
     untrained = FILTERS
     groups = (("cohort",), ("train", "judge"), ("report",), ("audit",), ("limit",))
-    beside = {"report-l1": ("l1", *FILTERS, "l1_volume", MONAI, "gan", "task_gan", "l1_task")}  # noqa: RUF012
+    beside = {  # noqa: RUF012
+        "report-l1": ("l1", *FILTERS, "l1_volume", MONAI, "l1_task"),
+        "report-volume": ("gan_volume", "l1_volume", "task_gan_volume"),
+    }
     small = TRIAL
     about = _ABOUT
-
-    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
-        return [(m, s) for m, s in super().runs(methods, seeds) if m not in ONE_SEED or s == SEEDS[0]]
 
     def recipe(self, name: str, seed: int, further: Sequence[str] = ()) -> Recipe:
         count = [f"optimiser.steps={STEPS[name]}"] if name in STEPS and not self.trial else []
         own = [*self.changes, f"seed={seed}", *count]
-        if name == "l1_volume":  # the shipped one; everything else is the experiment's
+        if name.endswith("_volume"):  # the shipped one; everything else is the experiment's
             base = self.base()
             small = [change for change in own if not change.startswith(("generator", "discriminator", "loss"))]
-            recipe = read_recipe("pet-volume-demo", small)
-            same = {one: getattr(base, one) for one in ("task", "judge", "machine", "validation")}
-            return recipe.model_copy(update=same)
+            small += [] if self.trial else ["validation.every=400", "validation.save_every=100"]
+            block = [] if name == "l1_volume" else [WHOLE_SLICES, "optimiser.lr=3.0e-4"]
+            recipe = read_recipe("pet-volume-demo", [*self.methods[name].changes, *small, "validation.cases=10", *block])
+            same = {one: getattr(base, one) for one in ("task", "judge", "loss", "discriminator")}
+            return recipe.model_copy(update={**same, "machine": base.machine.model_copy(update={"precision": "auto"})})
         changes = FIRST if name == WARM else self.methods[name].changes
         return read_recipe(self.source, [*changes, *own, *further])
 
@@ -113,8 +119,8 @@ class Pet(Experiment):
             return
         start = None
         if method in GO_ON:
-            start = self.run(WARM, seed)
-            self.train(WARM, seed)
+            start = self.run(GO_ON[method], seed)
+            self.train(GO_ON[method], seed)
         begun = time.process_time()
         train(self.recipe(method, seed), self.table, run, start=start)
         spent = time.process_time() - begun

@@ -1,6 +1,7 @@
 """Reports of several contrasts: tables and figures for each, and no input row to compare with."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,6 +151,29 @@ def test_the_subject_of_the_figures_is_picked_by_rule(comparison: Comparison) ->
     assert set(found.spectra) == set(found.slices)
     lesion = found.slices["clean"][found.window]
     assert lesion.min() < 92 < np.median(lesion)  # dark on T1w
+    assert found.lesions is not None
+    assert found.slices["clean"][found.lesions].max() < np.median(lesion)
+
+
+def test_one_contrast_with_lesions_is_shown_at_a_lesion_too(folders: list[Path], tmp_path: Path) -> None:
+    alone = []
+    for folder in folders:
+        copy = Path(shutil.copytree(folder, tmp_path / folder.parent.name / "evaluation"))
+        table = pd.read_csv(copy / "cases.csv", dtype=str, keep_default_na=False)
+        table = table[table["condition"] == "T1w"].assign(condition="")
+        for name in ("degraded", "clean", "restored", "brain", "lesions"):
+            table[name] = [str((folder / path).resolve()) for path in table[name]]
+        table.to_csv(copy / "cases.csv", index=False)
+        alone.append(copy)
+    comparison = load_comparison(alone)
+    assert not comparison.conditions
+    assert list(comparison.pictured) == [""]
+    subject = choose_subject(comparison)
+    page = compare(alone, tmp_path / "report").read_text(encoding="utf-8")
+    assert (tmp_path / "report" / "figures" / f"figure3-{subject}.png").is_file()
+    assert "Detail: around the largest lesion of that slice, outlined in the clean image." in page
+    assert "Inverse grey" not in page
+    assert not replace(comparison, frame=comparison.frame.assign(lesions_true=np.nan)).pictured
 
 
 @pytest.fixture(scope="module")

@@ -146,13 +146,13 @@ def _when(true: Callable[[], object]) -> None:
 def test_two_ranks_stop_together_and_go_on_to_the_same_bytes(
     recipe: Callable[..., Recipe], cohort: Path, tmp_path: Path, whom: str, when: str
 ) -> None:
-    asked = recipe(optimiser__steps=160, validation__every=80, validation__save_every=20, task__training="joint")
+    asked = recipe(optimiser__steps=60, validation__every=30, validation__save_every=10, task__training="joint")
     pair = asked.model_copy(update={"machine": asked.machine.model_copy(update={"devices": 2})})
     written = tmp_path / "recipe.yaml"
     written.write_text(yaml.safe_dump(dump_recipe(pair)))
     whole, run = tmp_path / "whole", tmp_path / "run"
     said, _ = _start(written, cohort, whole).communicate(timeout=300)
-    assert "is finished after 160 steps" in said
+    assert "is finished after 60 steps" in said
 
     process = _start(written, cohort, run)
     _when(lambda: (run / "last.ckpt").exists() if when == "steps" else len(_group(process.pid)) > 1)
@@ -168,7 +168,7 @@ def test_two_ranks_stop_together_and_go_on_to_the_same_bytes(
     assert not list(tmp_path.rglob("taskgan-crash-*"))
 
     said, _ = _start(written, cohort, run).communicate(timeout=300)
-    assert "is finished after 160 steps" in said
+    assert "is finished after 60 steps" in said
     for name in ("model/generator.safetensors", "model/model.yaml", "metrics.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
 

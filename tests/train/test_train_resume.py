@@ -67,9 +67,9 @@ def test_killed_twice_at_random_moments_equals_uninterrupted(
         **changes,
         generator__norm="batch",
         discriminator__norm="batch",
-        optimiser__steps=120,
+        optimiser__steps=60,
         optimiser__warmup=10,
-        validation__every=20,
+        validation__every=10,
         validation__save_every=7,
     )
     train(asked, cohort, tmp_path / "whole")

@@ -31,18 +31,20 @@ class ConditionPanels:
         window: The detail.
         spectra: Log power (H', W') of each column; empty where no brain mask is known.
         aspect: Height over width of a voxel.
+        lesions: Those of the slice (H, W), where they are known.
     """
 
     slices: dict[str, Array]
     window: tuple[slice, slice]
     spectra: dict[str, NDArray[np.float64]]
     aspect: float
+    lesions: Mask | None
 
 
 def condition_rule(comparison: Comparison) -> str:
     """How subject, slice and detail are picked, in words."""
     other = display_name(comparison.contrast_method) if comparison.contrast_method else "nothing"
-    rule = str(report_texts("rules")["conditions"])
+    rule = str(report_texts("rules")["conditions" if comparison.conditions else "lesions"])
     return rule.format(condition=comparison.condition, focus=display_name(comparison.focus), other=other)
 
 
@@ -75,10 +77,11 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
     z = _slice(images["clean"], sick)
     box = head_window(images["clean"][:, :, z])
     slices = {m: image[*box, z] for m, image in images.items()}
-    window = _window(slices, None if sick is None else sick[*box, z], comparison)
+    shown = None if sick is None else sick[*box, z]
+    window = _window(slices, shown, comparison)
     spectra = {} if brain is None else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
     known = {m: power for m, power in spectra.items() if power is not None}
-    return ConditionPanels(slices, window, known, voxel_aspect(truth))
+    return ConditionPanels(slices, window, known, voxel_aspect(truth), shown)
 
 
 def _mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
@@ -133,6 +136,8 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
     def _finish(axes: Any) -> None:
         style = {"transform": axes[0][0].transAxes, "color": "white", "fontweight": "bold"}
         axes[0][0].text(0.02, 0.98, name, va="top", **style)
+        if panels.lesions is not None and panels.lesions[panels.window].any():
+            axes[1][0].contour(panels.lesions[panels.window], levels=[0.5], colors="#E69F00", linewidths=0.8)
         for column, method in enumerate(panels.slices if panels.spectra else ()):
             _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
 

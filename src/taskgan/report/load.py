@@ -86,6 +86,14 @@ class Comparison:
         return {name: replace(self, frame=self.frame[self.frame["condition"] == name]) for name in names}
 
     @property
+    def pictured(self) -> dict[str, "Comparison"]:
+        """What figures show at a lesion: every condition; of one kind of image with lesions, all without a name."""
+        frame = self.frame
+        return self.conditions or (
+            {"": self} if (frame["lesions_true"] > 0).any() and frame["grey_white"].notna().any() else {}
+        )
+
+    @property
     def condition(self) -> str:
         """What the conditions are: the column of the cohort, e.g. ``contrast``."""
         recipe = self.evaluations[0].record.get("recipe") or {}

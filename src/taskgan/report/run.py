@@ -111,7 +111,7 @@ def compare(
     statements = report_verdict(comparison, faces, [sentence for _, sentence in grouped])
     files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
-    picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
+    picked = condition_rule(comparison) if comparison.pictured else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
     write_page(page, comparison, statements, tables, cases, charts, picked, bound, options)
     record = {**_verdict(statements, bound), "versions": versions(), "request": request}
@@ -153,16 +153,16 @@ def _cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
 
 
 def _condition_cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
-    """A figure for each condition, of one subject; none where there is one kind of image or no image file."""
-    subject = choose_subject(comparison) if comparison.conditions else None
+    """A figure for each condition, of one subject; none where nothing is known of lesions, or no image file is there."""
+    subject = choose_subject(comparison) if comparison.pictured else None
     pictures = []
-    for name, part in comparison.conditions.items() if subject is not None else ():
-        path = condition_figure(part, name, str(subject), folder / f"figure3-{_file(name)}.png")
+    for name, part in comparison.pictured.items() if subject is not None else ():
+        path = condition_figure(part, name, str(subject), folder / f"figure3-{_file(name or str(subject))}.png")
         if path is not None:
             gap = psnr_differences(part)
             mine = gap[[str(part.cases["subject"][case]) == subject for case in gap.index]]
             caption = f"{display_name(comparison.focus)} {mine.mean():+.2f} dB".replace("-", "−")
-            pictures.append(PageFigure(path, f"{name}, {subject}", caption))
+            pictures.append(PageFigure(path, ", ".join(filter(None, (name, str(subject)))), caption))
     return _remove_stale(pictures, folder) if pictures else []
 
 
@@ -266,6 +266,7 @@ def write_page(
         photos=comparison.photos,
         condition=comparison.condition if comparison.conditions else "",
         condition_tables=NAMES,
+        at_lesions=bool(comparison.pictured),
         measurement_tables=[name for name in ("strata", *TABLES, "precision") if name in shown],
         commands=_commands(comparison, path.parent, options or {}),
         provenance=[_provenance(one.record) for one in comparison.evaluations],
