@@ -57,8 +57,8 @@ _ABOUT = """# PET: the volume, and what it is worth
 
 1 % low-dose amyloid PET, subjects of [pet-evidence](../pet-evidence). `l1`, `gan`, `task_gan` (and `l1_task`, λ = 0)
 see neighbours and smoothed copies, and go on from the same L1 weights for the same steps; `l1_volume` sees the volume,
-and `gan_volume` and `task_gan_volume` go on from it; `monai` is MONAI's 3D BasicUNet in the processor time of `l1_volume`;
-`gaussian` and `nlm` are filters.
+and `gan_volume` and `task_gan_volume` go on from it; `monai` is MONAI's 3D BasicUNet in the processor time of
+`l1_volume`; `gaussian` and `nlm` are filters.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
 
@@ -96,9 +96,10 @@ class Pet(Experiment):
         if name.endswith("_volume"):  # the shipped one; everything else is the experiment's
             base = self.base()
             small = [change for change in own if not change.startswith(("generator", "discriminator", "loss"))]
+            small += ["validation.cases=10"]
             small += [] if self.trial else ["validation.every=400", "validation.save_every=100"]
             block = [] if name == "l1_volume" else [WHOLE_SLICES, "optimiser.lr=3.0e-4"]
-            recipe = read_recipe("pet-volume-demo", [*self.methods[name].changes, *small, "validation.cases=10", *block])
+            recipe = read_recipe("pet-volume-demo", [*self.methods[name].changes, *small, *block])
             same = {one: getattr(base, one) for one in ("task", "judge", "loss", "discriminator")}
             return recipe.model_copy(update={**same, "machine": base.machine.model_copy(update={"precision": "auto"})})
         changes = FIRST if name == WARM else self.methods[name].changes

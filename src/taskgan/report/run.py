@@ -153,7 +153,7 @@ def _cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
 
 
 def _condition_cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
-    """A figure for each condition, of one subject; none where nothing is known of lesions, or no image file is there."""
+    """A figure for each condition, of one subject; none without lesions or image files."""
     subject = choose_subject(comparison) if comparison.pictured else None
     pictures = []
     for name, part in comparison.pictured.items() if subject is not None else ():
