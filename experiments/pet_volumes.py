@@ -42,7 +42,7 @@ METHODS = {
 GO_ON = {name: WARM for name in ("l1", "gan", "task_gan", "l1_task")}
 GO_ON |= {name: "l1_volume" for name in ("gan_volume", "task_gan_volume")}
 FIRST = ("objective=l1", "optimiser.lr=1.0e-3")
-STEPS = {WARM: 350, "l1_volume": 1200, "gan_volume": 120, "task_gan_volume": 120}
+STEPS = {WARM: 1500, "l1_volume": 2500, "gan_volume": 300, "task_gan_volume": 300}
 WHOLE_SLICES = "data.patch=[112, 112, 8]"  # what T has learnt to read
 TRIAL = (
     "generator={width: 8, max_width: 16, depth: 3, norm: none, dropout_layers: 1, residual: 4}",
@@ -97,7 +97,7 @@ class Pet(Experiment):
             base = self.base()
             small = [change for change in own if not change.startswith(("generator", "discriminator", "loss"))]
             small += ["validation.cases=10"]
-            small += [] if self.trial else ["validation.every=400", "validation.save_every=100"]
+            small += [] if self.trial else ["validation.every=500", "validation.save_every=100"]
             block = [] if name == "l1_volume" else [WHOLE_SLICES, "optimiser.lr=3.0e-4"]
             recipe = read_recipe("pet-volume-demo", [*self.methods[name].changes, *small, *block])
             same = {one: getattr(base, one) for one in ("task", "judge", "loss", "discriminator")}
