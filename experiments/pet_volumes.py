@@ -42,7 +42,7 @@ METHODS = {
 GO_ON = {name: WARM for name in ("l1", "gan", "task_gan", "l1_task")}
 GO_ON |= {name: "l1_volume" for name in ("gan_volume", "task_gan_volume")}
 FIRST = ("objective=l1", "optimiser.lr=1.0e-3")
-STEPS = {WARM: 1500, "l1_volume": 2500, "gan_volume": 300, "task_gan_volume": 300}
+STEPS = {WARM: 600, "l1_volume": 2500, "gan_volume": 200, "task_gan_volume": 200}
 WHOLE_SLICES = "data.patch=[112, 112, 8]"  # what T has learnt to read
 TRIAL = (
     "generator={width: 8, max_width: 16, depth: 3, norm: none, dropout_layers: 1, residual: 4}",
