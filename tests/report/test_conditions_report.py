@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fake_contrasts import CONTRASTS, ContrastReader, confused, gridded, make_contrasts, restore_contrasts, soft
+from taskgan.core.artefact import commit_more
 from taskgan.core.errors import UserError
 from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
@@ -164,6 +165,7 @@ def test_one_contrast_with_lesions_is_shown_at_a_lesion_too(folders: list[Path],
         for name in ("degraded", "clean", "restored", "brain", "lesions"):
             table[name] = [str((folder / path).resolve()) for path in table[name]]
         table.to_csv(copy / "cases.csv", index=False)
+        commit_more(copy / "evaluation.yaml", [copy / "cases.csv"])
         alone.append(copy)
     comparison = load_comparison(alone)
     assert not comparison.conditions

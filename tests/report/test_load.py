@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from taskgan.core.artefact import commit_more
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.page.cells import display_name
@@ -81,6 +82,9 @@ def test_a_mixture_of_doses_is_said(evaluations: list[Path], tmp_path: Path) -> 
     frame = pd.read_csv(copy / "cases.csv", dtype=str, keep_default_na=False)
     frame.loc[frame["case"].isin(["sub-01", "sub-02"]), "dose"] = "25"
     frame.to_csv(copy / "cases.csv", index=False)
+    with pytest.raises(UserError, match=r"mixed/cases\.csv was changed since it was evaluated; make it again"):
+        load_comparison([copy])
+    commit_more(copy / "evaluation.yaml", [copy / "cases.csv"])
     assert any("of 2 doses (1, 25 %)" in note for note in load_comparison([copy]).notes)
 
 

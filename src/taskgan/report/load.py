@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from taskgan.cohort.restorations import RESERVED
-from taskgan.core.artefact import read_record
+from taskgan.core.artefact import differing, read_record
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
@@ -160,11 +160,14 @@ def load_comparison(
     Raises:
         UserError: If a folder is no evaluation, none holds the baseline that was asked for, no row the measure of a
             margin, two hold the same restorations, or the rows of the cohort's own images differ between them, so
-            that they cannot be compared.
+            that they cannot be compared; or a file of one is not what its record vouches for.
     """
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
     evaluations = tuple(EvaluationFolder(Path(f), read_record(Path(f) / "evaluation.yaml")) for f in folders)
+    for one in evaluations:
+        if wrong := differing(one.folder / "evaluation.yaml", one.record):
+            raise UserError(f"{wrong[0]} since it was evaluated; make it again with taskgan evaluate --overwrite")
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
         raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
