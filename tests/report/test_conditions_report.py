@@ -148,9 +148,9 @@ def test_the_subject_of_the_figures_is_picked_by_rule(comparison: Comparison) ->
     assert "median one among those with lesions" in condition_rule(comparison)
     found = load_condition(comparison.conditions["T1w"], str(chosen))
     assert found is not None
-    assert list(found.slices) == ["clean", "relaxometry", "gan", "task_gan"]
-    assert set(found.spectra) == set(found.slices)
-    lesion = found.slices["clean"][found.window]
+    assert list(found.images) == ["clean", "relaxometry", "gan", "task_gan"]
+    assert set(found.spectra) == set(found.images)
+    lesion = found.images["clean"][found.window]
     assert lesion.min() < 92 < np.median(lesion)  # dark on T1w
     assert found.lesions is not None
     assert found.slices["clean"][found.lesions].max() < np.median(lesion)

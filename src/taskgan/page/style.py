@@ -109,7 +109,7 @@ def render_template(package: str, name: str, **values: object) -> str:
     def _text(package: str, name: str) -> str:
         return (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
 
-    shared = {part: _text("taskgan.report", part) for part in ("style.css", "macros.html")}
+    shared = {part: _text("taskgan.report", part) for part in ("style.css", "macros.html", "viewer.js")}
     environment: Any = Environment(
         loader=DictLoader({**shared, name: _text(package, name)}),
         autoescape=select_autoescape(default=True),

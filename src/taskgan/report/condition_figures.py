@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,29 +16,36 @@ from taskgan.metrics.quality import GRID, bins, spectrum
 from taskgan.page.cells import display_name, number, report_texts
 from taskgan.page.style import Array, axial_view, head_window, method_style, panel_axes, save_figure
 from taskgan.report.geometry import mark_interval
-from taskgan.report.images import choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
+from taskgan.report.images import Panels, choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class ConditionPanels:
-    """What the figure of one condition shows.
+class ConditionPanels(Panels):
+    """What is shown of one condition; the first column is ``clean``.
 
     Attributes:
-        slices: (H, W) of each column, anterior up; the first is ``clean``.
         window: The detail.
         spectra: Log power (H', W') of each column; empty where no brain mask is known.
-        aspect: Height over width of a voxel.
         lesions: Those of the slice (H, W), where they are known.
     """
 
-    slices: dict[str, Array]
     window: tuple[slice, slice]
     spectra: dict[str, NDArray[np.float64]]
-    aspect: float
     lesions: Mask | None
+    colours: ClassVar[str] = "gray"
+
+    @property
+    def top(self) -> float:
+        """The value that is white; 0 is black."""
+        return 1.05 * max(float(np.percentile(self.images["clean"], 99.8)), 1e-6)
+
+    @property
+    def worst(self) -> float:
+        """The error at both ends of the scale of errors."""
+        return max(max(float(np.percentile(np.abs(e), 99.5)) for e in self.errors.values()), 1e-6)
 
 
 def condition_rule(comparison: Comparison) -> str:
@@ -81,7 +88,7 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
     window = _window(slices, shown, comparison)
     spectra = {} if brain is None else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
     known = {m: power for m, power in spectra.items() if power is not None}
-    return ConditionPanels(slices, window, known, voxel_aspect(truth), shown)
+    return ConditionPanels(images, z, box, voxel_aspect(truth), "", window, known, shown)
 
 
 def _mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
@@ -120,30 +127,31 @@ def _log(image: Array, brain: Mask) -> NDArray[np.float64] | None:
     return np.asarray(np.log10(np.maximum(power / power.sum(), 1e-12)))
 
 
-def condition_figure(comparison: Comparison, name: str, subject: str, path: Path) -> Path | None:
-    """Draw one condition of a subject (:func:`choose_subject`) as a PNG; None where its images are gone."""
-    panels = load_condition(comparison, subject)
-    if panels is None:
-        return None
-    clean = panels.slices["clean"]
-    top = 1.05 * max(float(np.percentile(clean, 99.8)), 1e-6)
-    errors = {m: image - clean for m, image in panels.slices.items() if m != "clean"}
-    worst = max(max(float(np.percentile(np.abs(e), 99.5)) for e in errors.values()), 1e-6)
+def condition_figure(comparison: Comparison, panels: ConditionPanels, name: str, subject: str, path: Path) -> Path:
+    """Draw one condition of a subject (:func:`choose_subject`) as a PNG."""
 
     def _show(axis: Any, image: Array) -> Any:
-        return show_slice(axis, image, "gray", (0, top), panels.aspect)
+        return show_slice(axis, image, panels.colours, (0, panels.top), panels.aspect)
 
     def _finish(axes: Any) -> None:
         style = {"transform": axes[0][0].transAxes, "color": "white", "fontweight": "bold"}
         axes[0][0].text(0.02, 0.98, name, va="top", **style)
         if panels.lesions is not None and panels.lesions[panels.window].any():
             axes[1][0].contour(panels.lesions[panels.window], levels=[0.5], colors="#E69F00", linewidths=0.8)
-        for column, method in enumerate(panels.slices if panels.spectra else ()):
+        for column, method in enumerate(panels.volumes if panels.spectra else ()):
             _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
 
     titles = ("Slice", "Detail", "Image − clean", *["Spectrum"] * bool(panels.spectra))
     return column_figure(
-        path, panels.slices, errors, panels.window, _show, worst, titles=titles, aspect=panels.aspect, finish=_finish
+        path,
+        panels.images,
+        panels.errors,
+        panels.window,
+        _show,
+        panels.worst,
+        titles=titles,
+        aspect=panels.aspect,
+        finish=_finish,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nibabel as nib
 import numpy as np
@@ -94,17 +94,43 @@ def choose_detail(difference: NDArray[np.float32], share: float = 0.36) -> tuple
 
 @dataclass(frozen=True)
 class Panels:
-    """What one case shows.
+    """What is shown of one case: one slice in its figure, every slice in the viewer.
 
     Attributes:
-        images: Axial slice (H, W) of every column, anterior up, by method; the last is ``clean``.
-        unit: What the colour bar measures.
+        volumes: (H, W, Z) of every column as it is displayed, by method; ``clean`` is one of them.
+        z: The slice of the figure.
+        box: The rows and columns of it that the figure shows.
         aspect: Height over width of a voxel.
+        unit: What the colour bar measures.
     """
 
-    images: dict[str, Array]
-    unit: str
+    volumes: dict[str, Array]
+    z: int
+    box: tuple[slice, slice]
     aspect: float
+    unit: str
+    colours: ClassVar[str] = "gray_r"
+
+    @property
+    def images(self) -> dict[str, Array]:
+        """The slice (H, W) of every column, anterior up."""
+        return {m: volume[*self.box, self.z] for m, volume in self.volumes.items()}
+
+    @property
+    def errors(self) -> dict[str, Array]:
+        """Image − clean of all but the clean one."""
+        return {m: image - self.images["clean"] for m, image in self.images.items() if m != "clean"}
+
+    @property
+    def top(self) -> float:
+        """The value where the scale of intensities ends, which begins at 0."""
+        return 1.15 * float(np.percentile(self.images["clean"], 99.8))
+
+    @property
+    def worst(self) -> float:
+        """The error at both ends of the scale of errors."""
+        restored = np.stack([error for m, error in self.errors.items() if m != "input"])
+        return max(float(np.percentile(np.abs(restored), 99.8)), 1e-6)
 
 
 def load_panels(comparison: Comparison, case: str) -> Panels | None:
@@ -134,11 +160,8 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     cortex_mask = axial_view(cortex.astype(np.float32), truth.affine) > 0.5 if cortex is not None else None
     whole = axial_view(truth.data, truth.affine)
     z = choose_slice(whole, cortex_mask)
-    rows_shown, columns_shown = head_window(whole[:, :, z])
-    images = {
-        m: axial_view(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale) for m, v in volumes.items()
-    }
-    return Panels(images, unit, voxel_aspect(truth))
+    shown = {m: axial_view(v.data, v.affine) / np.float32(scale) for m, v in volumes.items()}
+    return Panels(shown, z, head_window(whole[:, :, z]), voxel_aspect(truth), unit)
 
 
 def voxel_aspect(volume: Volume) -> float:
@@ -148,25 +171,18 @@ def voxel_aspect(volume: Volume) -> float:
     return edge[1] / edge[0]
 
 
-def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Path | None:
-    """Draw one case: whole slice, detail, error; None where its images are gone.
+def case_figure(comparison: Comparison, panels: Panels, path: Path) -> Path:
+    """Draw one case: whole slice, detail, error.
 
     Intensities are inverse grey, as readers of PET use it, 0 to 1.15 times the clean slice's 99.8th percentile
     for all columns. Errors are image − clean, on one scale for all columns that is symmetric about zero and set
     by the restored images; the input's may exceed it.
     """
-    panels = load_panels(comparison, chosen.case)
-    if panels is None:
-        return None
-    images, truth = panels.images, panels.images["clean"]
+    images = panels.images
     window = choose_detail(images[comparison.focus] - images[comparison.contrast_method or "clean"])
-    top = 1.15 * float(np.percentile(truth, 99.8))
-    errors = {m: image - truth for m, image in images.items() if m != "clean"}
-    restored = np.stack([errors[m] for m in errors if m != "input"])
-    worst = max(float(np.percentile(np.abs(restored), 99.8)), 1e-6)
 
     def _show(axis: Any, image: Array) -> Any:
-        return show_slice(axis, image, "gray_r", (0, top), panels.aspect)
+        return show_slice(axis, image, panels.colours, (0, panels.top), panels.aspect)
 
     def _sides(axes: Any) -> None:
         for x, side in ((0.02, "R"), (0.98, "L")):
@@ -174,7 +190,9 @@ def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Pat
             axes[0][0].text(x, 0.02, side, ha="left" if side == "R" else "right", **place)
 
     units = (panels.unit, f"error ({panels.unit})")
-    return column_figure(path, images, errors, window, _show, worst, aspect=panels.aspect, units=units, finish=_sides)
+    return column_figure(
+        path, images, panels.errors, window, _show, panels.worst, aspect=panels.aspect, units=units, finish=_sides
+    )
 
 
 def column_figure(

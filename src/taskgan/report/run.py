@@ -18,10 +18,16 @@ from taskgan.page.cells import Table, display_name, report_texts, write_table
 from taskgan.page.style import PageFigure, render_template
 from taskgan.report.agreement import bland_altman, flips_table, suvr_scatter
 from taskgan.report.charts import curve_chart, difference_chart, roc_chart
-from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
+from taskgan.report.condition_figures import (
+    choose_subject,
+    condition_chart,
+    condition_figure,
+    condition_rule,
+    load_condition,
+)
 from taskgan.report.condition_tables import NAMES
 from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
-from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
+from taskgan.report.images import case_figure, choose_cases, load_panels, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.measurement import TABLES, dose_chart, measurement_tables, recovery_chart, repeatability_chart
 from taskgan.report.metrics import Inference
@@ -38,6 +44,7 @@ from taskgan.report.study import VerificationStudy, reader_title, verification_s
 from taskgan.report.study_tables import people_table
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import ReportVerdict, report_verdict
+from taskgan.report.viewer import Viewer
 
 RECORD = "report.yaml"
 
@@ -110,10 +117,11 @@ def compare(
     ]
     statements = report_verdict(comparison, faces, [sentence for _, sentence in grouped])
     files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]
-    cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
+    viewer = Viewer()
+    cases = _condition_cases(comparison, out / "figures", viewer) or _cases(comparison, out / "figures", viewer)
     picked = condition_rule(comparison) if comparison.pictured else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
-    write_page(page, comparison, statements, tables, cases, charts, picked, bound, options)
+    write_page(page, comparison, statements, tables, cases, charts, picked, bound, options, viewer)
     record = {**_verdict(statements, bound), "versions": versions(), "request": request}
     commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
     _print_summary(tables[0], statements.sentences)
@@ -140,29 +148,34 @@ def _limit(comparison: Comparison, folder: Path | None) -> LimitResult | None:
     return find_limit(folder, seen, recipe)
 
 
-def _cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
+def _cases(comparison: Comparison, folder: Path, viewer: Viewer) -> list[PageFigure]:
     pictures = []
     for letter, chosen in zip("ABCDEFGH", choose_cases(comparison), strict=False):
-        draw = photo_figure if comparison.photos else case_figure
-        path = draw(comparison, chosen, folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png")
+        title = f"{letter}. {chosen.case}, {chosen.criterion}"
+        place = folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png"
+        path = photo_figure(comparison, chosen, place) if comparison.photos else None
+        if not comparison.photos and (panels := load_panels(comparison, chosen.case)):
+            path = case_figure(comparison, panels, place)
+            viewer.add(title, panels)
         if path is not None:
             gap = f"{chosen.psnr_difference:+.2f}".replace("-", "−")
-            against = f"{display_name(comparison.focus)} {gap} dB"
-            pictures.append(PageFigure(path, f"{letter}. {chosen.case}, {chosen.criterion}", against))
+            pictures.append(PageFigure(path, title, f"{display_name(comparison.focus)} {gap} dB"))
     return _remove_stale(pictures, folder)
 
 
-def _condition_cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
+def _condition_cases(comparison: Comparison, folder: Path, viewer: Viewer) -> list[PageFigure]:
     """A figure for each condition, of one subject; none without lesions or image files."""
     subject = choose_subject(comparison) if comparison.pictured else None
     pictures = []
     for name, part in comparison.pictured.items() if subject is not None else ():
-        path = condition_figure(part, name, str(subject), folder / f"figure3-{_file(name or str(subject))}.png")
-        if path is not None:
+        if panels := load_condition(part, str(subject)):
+            title, file = ", ".join(filter(None, (name, subject))), _file(name or str(subject))
+            path = condition_figure(part, panels, name, str(subject), folder / f"figure3-{file}.png")
+            viewer.add(title, panels)
             gap = psnr_differences(part)
             mine = gap[[str(part.cases["subject"][case]) == subject for case in gap.index]]
             caption = f"{display_name(comparison.focus)} {mine.mean():+.2f} dB".replace("-", "−")
-            pictures.append(PageFigure(path, ", ".join(filter(None, (name, str(subject)))), caption))
+            pictures.append(PageFigure(path, title, caption))
     return _remove_stale(pictures, folder) if pictures else []
 
 
@@ -242,9 +255,10 @@ def write_page(
     rule: str,
     limit: LimitResult | None = None,
     options: Mapping[str, str] | None = None,
+    viewer: Viewer | None = None,
 ) -> Path:
     """Fill the template and write the page: Figure 3 with its rule, all other figures by file name, and the limit;
-    ``options`` of the call that it shows beside baseline and inference.
+    ``options`` of the call that it shows beside baseline and inference; the viewer of Figure 3's cases.
     """
     headings, readers = _readers(comparison)
     shown = {table.name: table for table in tables}
@@ -257,6 +271,7 @@ def write_page(
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
+        viewer=viewer,
         limit=limit,
         heading=_heading(comparison, shown),
         reading=not comparison.photos
