@@ -124,7 +124,6 @@ def verbs() -> dict[str, Callable[[Path], object]]:
     from taskgan.evaluate.run import evaluate
     from taskgan.prepare.folder import prepare_folder
     from taskgan.prepare.lfw import prepare_lfw
-    from taskgan.prepare.mr.cohort import prepare_mr
     from taskgan.recipe import Recipe
     from taskgan.report.run import compare
     from taskgan.simulate.mr.cohort import simulate_mr
@@ -140,14 +139,13 @@ def verbs() -> dict[str, Callable[[Path], object]]:
         "demo": lambda out: run_demo(out, none),
         "simulate pet": lambda out: simulate_pet(out, none),
         "simulate mr": lambda out: simulate_mr(out, none),
-        "prepare mr": lambda out: prepare_mr(out, out, none),
         "prepare lfw": lambda out: prepare_lfw(out, out, none),
         "prepare folder": lambda out: prepare_folder(out, out, none),
     }
 
 
 def test_every_verb_that_writes_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:
-    """``restore`` and ``sweep`` look at their arguments first; their own tests hold them to it."""
+    """``restore``, ``sweep`` and ``prepare mr`` look at their arguments first; their own tests hold them to it."""
     out = tmp_path / "out"
     inside, beside = hold(out), hold(out, "beside=True")
     for name, verb in verbs().items():

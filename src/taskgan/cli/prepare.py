@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import NewCohort, Overwrite, Seed, Threads
+from taskgan.cli.options import NewCohort, Overwrite, PartOf, Seed, Threads
 
 group = typer.Typer(help="Make a cohort from your own files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,6 +31,7 @@ def prepare_mr(
     ] = True,
     stratify: Annotated[str, typer.Option(help="Column of TABLE to spread evenly over splits that are dealt.")] = "",
     seed: Seed = 0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Multi-contrast MR: exported multi-delay multi-echo images and contrasts, checked and named in BIDS."""
@@ -40,7 +41,7 @@ def prepare_mr(
 
     values = {"resample": resample, "grid": grid, "normalise": normalise, "stratify": stratify, "seed": seed}
     settings = validated(MrPreparation, values, "prepare mr cannot start")
-    run(table, out, settings, overwrite=overwrite)
+    run(table, out, settings, part=part, overwrite=overwrite)
 
 
 @group.command("pet")
@@ -67,6 +68,7 @@ def prepare_pet(
     suv: Annotated[bool, typer.Option("--suv", help="Bq/mL to SUV, by the sidecars and the column weight.")] = False,
     skip: Annotated[list[str] | None, typer.Option(help="Subject or case to leave out; repeatable.")] = None,
     seed: Seed = 0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """PET pairs from a scanner's exports: units, pairing and grids are checked, names are BIDS."""
@@ -78,7 +80,7 @@ def prepare_pet(
     values |= {"resample": resample, "tolerance": tolerance, "frame": frame, "mean": mean, "zero_nan": zero_nan}
     values |= {"suv": suv, "skip": tuple(skip or ()), "seed": seed}
     settings = validated(PetPreparation, values, "prepare pet cannot start")
-    run(source, out, settings, overwrite=overwrite)
+    run(source, out, settings, part=part, overwrite=overwrite)
 
 
 @group.command("pairs")
@@ -90,12 +92,13 @@ def prepare_pairs(
         Path | None, typer.Option(help="CSV: case (name without ending), subject, label, split and further columns.")
     ] = None,
     seed: Seed = 0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Two folders of images, paired by name."""
     from taskgan.prepare.pairs import prepare_pairs as run
 
-    run(low, high, out, table=table, seed=seed, overwrite=overwrite)
+    run(low, high, out, table=table, seed=seed, part=part, overwrite=overwrite)
 
 
 @group.command("lfw")

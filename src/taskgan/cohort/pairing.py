@@ -5,6 +5,7 @@ Only what is coarse counts: means over the blocks of a grid, which noise and blu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,15 @@ class Coarse:
             counts = np.diff([*edges, length]).reshape([-1 if k == axis else 1 for k in range(image.ndim)])
             blocks = np.add.reduceat(blocks, edges, axis=axis) / counts
         return cls(image.shape, blocks.ravel().astype(np.float32))
+
+    def dump(self) -> list[Any]:
+        """As JSON has it."""
+        return [list(self.shape), self.blocks.tobytes().hex()]
+
+    @classmethod
+    def load(cls, values: Sequence[Any]) -> "Coarse":
+        """What :meth:`dump` gave."""
+        return cls(tuple(values[0]), np.frombuffer(bytes.fromhex(values[1]), np.float32))
 
     @property
     def mean(self) -> float:

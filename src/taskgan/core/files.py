@@ -85,8 +85,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     with name_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         old = previous_folder(target)
-        if old.exists() and not target.exists():
-            old.replace(target)
+        restore_previous(target)
         partial = _partial(target)
         partial.mkdir()
         try:
@@ -106,6 +105,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def previous_folder(folder: Path) -> Path:
     """Where the old folder is while :func:`atomic_folder` puts a new one into its place."""
     return folder.with_name(f".{folder.name}.previous")
+
+
+def restore_previous(folder: Path) -> None:
+    """Put back the old folder if :func:`atomic_folder` was killed between its two moves."""
+    if previous_folder(folder).exists() and not folder.exists():
+        previous_folder(folder).replace(folder)
 
 
 def _partial(target: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import LOCK, PART, check_writable, is_running, remove_partial, remove_replaced
+from taskgan.core.files import LOCK, PART, check_writable, is_running, remove_partial, remove_replaced, restore_previous
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,7 +68,7 @@ def locked(
         try:
             if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
                 file.write_text(json.dumps(_own_process() | ({"part": part} if part else {})), encoding="utf-8")
-            if name == LOCK and not beside and not part and (busy := busy_part(place)):
+            if name == LOCK and not part and (busy := busy_part(place)):
                 raise UserError(f"{place} is in use by {busy}; wait until that has ended, or take another folder")
             remove_partial(folder, deep=not beside)
             remove_replaced(place)
@@ -109,13 +109,13 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
 
 
 @contextmanager
-def locked_part(place: Path, what: str, part: str) -> Iterator[None]:
+def locked_part(place: Path, what: str, part: str, *, beside: bool = False) -> Iterator[None]:
     """Hold the lock of a part of a call for the block: parts work side by side, a whole call does so alone.
 
     It is taken under the lock of the folder, so that no whole call begins meanwhile.
 
     Args:
-        place: The output folder, as in :func:`locked`.
+        place: The output folder, as in :func:`locked`, as ``beside``; the lock of the part lies in it.
         part: Its name, such as ``2-of-8``.
 
     Raises:
@@ -124,7 +124,8 @@ def locked_part(place: Path, what: str, part: str) -> Iterator[None]:
     there = place.exists()
     try:
         with ExitStack() as stack:
-            with locked(place, what, part=part):
+            with locked(place, what, part=part, beside=beside):
+                restore_previous(place)
                 stack.enter_context(locked(place, what, name=f"{PART}{part}.lock"))
             yield
     finally:

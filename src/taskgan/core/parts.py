@@ -80,7 +80,7 @@ def in_parts(
         return
     left_out: LeftOut | None = None
     note = _note(place, part)
-    with locked_part(place, what, part.name):
+    with locked_part(place, what, part.name, beside=beside):
         note.unlink(missing_ok=True)
         try:
             if work(part):
@@ -90,7 +90,7 @@ def in_parts(
         write_json(note, {"key": key})
     waiting = [k for k in range(1, part.count + 1) if not _is_done(_note(place, Part(k, part.count)), key)]
     if not waiting:
-        with locked(place, what, part=part.name):
+        with locked(place, what, part=part.name, beside=beside):
             if not busy_part(place) and note.exists():
                 say(f"{place}: all {part.count} parts are done")
                 _join(place, work)

@@ -1,15 +1,23 @@
-"""Whether a cohort may be written to a folder."""
+"""Whether a cohort may be written to a folder, and how it comes there: item by item, in parts or at once."""
 
+import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from taskgan.cohort.folder import FILE, read_description, write_description
+from taskgan.cohort.folder import FILE, complete, read_description, write_description
 from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS, split_subjects
-from taskgan.core.errors import UserError
-from taskgan.core.files import LOCK, check_writable, folder_files
+from taskgan.core.artefact import is_done, request_digest
+from taskgan.core.console import progress, say
+from taskgan.core.errors import LeftOut, Problems, UserError
+from taskgan.core.files import LOCK, PART, atomic_folder, check_writable, folder_files, value_digest, write_text
 from taskgan.core.parse import quoted
+from taskgan.core.parts import Part, in_parts, parse_part
 
 
 def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
@@ -43,6 +51,133 @@ def remove_cohort(out: Path, made_by: str) -> None:
         elif path.name not in (FILE, LOCK):
             path.unlink()
     (out / FILE).unlink()
+
+
+def image_files(paths: Iterable[Path]) -> list[Path]:
+    """The files that images are read from; those of a folder of DICOM files at any depth."""
+    return [p for path in paths for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A scan, subject or pair of a cohort that is prepared.
+
+    Attributes:
+        name: How messages call it.
+        subject: Whose it is: a part of a call has all items of its subjects.
+        value: With the settings and the files all that ``make`` depends on; its text counts.
+        files: That images are read from.
+        make: Writes its images below a folder and gives what the tables need, as JSON's values; a UserError leaves it
+            out, Problems forbid the cohort.
+    """
+
+    name: str
+    subject: str
+    value: object
+    files: Sequence[Path]
+    make: Callable[[Path], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a verb makes a cohort of items.
+
+    Attributes:
+        made_by: The verb, as ``cohort.yaml`` says it.
+        source: What it is called with, for messages.
+        what: The items, e.g. ``scans``.
+        request: Arguments of :func:`~taskgan.core.artefact.request_digest`, besides the files.
+        write: Writes the tables to a folder, by what ``make`` gave of the items and why others are left out, both by
+            name. Gives what ``cohort.yaml`` says and what is said in the end.
+        hint: End of the sentence on items that are left out.
+    """
+
+    made_by: str
+    source: str
+    what: str
+    items: Sequence[Item]
+    settings: object
+    request: Mapping[str, Any]
+    write: Callable[[Path, dict[str, Any], dict[str, str]], tuple[dict[str, Any], list[str]]]
+    hint: str = ""
+
+    def run(self, out: Path, part: str | None, *, overwrite: bool) -> Path:
+        """Make a cohort, or the K-th of N parts of one; the part that ends last makes it of what all have kept.
+
+        Raises:
+            UserError: If ``out`` may not be written.
+            Problems: If an item forbids it, or none can be prepared: nothing is written.
+            LeftOut: If some cannot be prepared: they are named, the others are written.
+        """
+        keys = [_key(item, self.settings) for item in self.items]
+        key = value_digest({"items": keys})
+        in_parts(out, "the cohort", parse_part(part), partial(self._work, out, overwrite), key=key, beside=True)
+        return out
+
+    def _work(self, out: Path, overwrite: bool, part: Part | None) -> bool:
+        if part is None or (out / FILE).is_file():
+            files = [file for item in self.items for file in item.files]
+            request = request_digest(out, **self.request, images=files)
+            if not overwrite and is_done(out / FILE, request):
+                return True
+        check_output(out, self.made_by, overwrite=overwrite)
+        own = part.of(self.items, lambda item: item.subject) if part else self.items
+        lines: list[str] = []
+        with nullcontext() if part else atomic_folder(out) as folder:
+            made = self._made(own, out, folder)
+            left_out = {name: one["problem"] for name, one in made.items() if "problem" in one}
+            if folder is not None:
+                usable = {name: one for name, one in made.items() if name not in left_out}
+                if not usable:
+                    raise Problems(f"none of the {self.what} of {self.source} can be prepared", list(left_out.values()))
+                description, lines = self.write(folder, usable, left_out)
+                complete(folder, {**description, "request": request})
+        for line in lines:
+            say(line)
+        if left_out:
+            texts = [f"{name}: {text}" for name, text in left_out.items()]
+            raise LeftOut(f"{len(left_out)} of {len(own)} {self.what} are left out{self.hint}", texts)
+        return part is None
+
+    def _made(self, items: Sequence[Item], out: Path, folder: Path | None) -> dict[str, dict[str, Any]]:
+        made, problems = {}, list[str]()
+        with progress("prepare", len(items), self.what) as bar:
+            for item in items:
+                try:
+                    made[item.name] = _make(item, out / f"{PART}prepared" / _key(item, self.settings), folder)
+                except Problems as error:
+                    problems += error.problems
+                bar.advance(case=item.name)
+        if problems:
+            raise Problems(f"{self.source} cannot be prepared", problems)
+        return made
+
+
+_KEPT = ".made.json"
+
+
+def _key(item: Item, settings: object) -> str:
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in item.files]
+    return value_digest({"item": str(item.value), "settings": str(settings), "files": stats}, 32)
+
+
+def _make(item: Item, own: Path, folder: Path | None) -> dict[str, Any]:
+    """An item in the folder of a cohort, or (None) in its own, where a part keeps it until the cohort is made."""
+    if (own / _KEPT).is_file():  # written last
+        if folder is not None:
+            shutil.copytree(own, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_KEPT))
+        return dict(json.loads((own / _KEPT).read_text(encoding="utf-8")))
+    if folder is None:
+        shutil.rmtree(own, ignore_errors=True)
+    try:
+        made = item.make(folder or own)
+    except Problems:
+        raise
+    except UserError as error:
+        made = {"problem": str(error)}
+    if folder is None:
+        write_text(own / _KEPT, json.dumps(made))
+    return made
 
 
 def participant(name: str) -> str:

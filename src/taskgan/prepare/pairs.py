@@ -1,22 +1,19 @@
 """``taskgan prepare pairs``: two folders of images, degraded and clean, paired by name."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.folder import FILE, complete
 from taskgan.cohort.grids import relative_path
 from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_ratio
 from taskgan.cohort.pairs import SPLITS, write_pairs
-from taskgan.core.artefact import is_done, request_digest
-from taskgan.core.console import progress, say
-from taskgan.core.errors import LeftOut, Problems, UserError
-from taskgan.core.files import PathLike, atomic_folder, versions
-from taskgan.core.lock import exclusive
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import PathLike, versions
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import is_image_name, read_volume, stem
 from taskgan.prepare.images import grid_difference
-from taskgan.prepare.output import assign_splits, check_output
+from taskgan.prepare.output import Item, Preparation, assign_splits, check_output
 from taskgan.prepare.table import InputTable, read_table
 
 MADE_BY = "taskgan prepare pairs"
@@ -24,7 +21,6 @@ _OWN = ("case", "subject", "split", "label")
 _SHOWN = 10
 
 
-@exclusive("out", "the cohort", beside=True)
 def prepare_pairs(
     low: PathLike,
     high: PathLike,
@@ -32,6 +28,7 @@ def prepare_pairs(
     *,
     table: PathLike | None = None,
     seed: int = 0,
+    part: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Make a cohort of two folders: images of the same name below them are a pair. They stay where they are.
@@ -44,6 +41,7 @@ def prepare_pairs(
             ``split`` and further columns. Without, each pair is a subject (``sub-01`` of a BIDS name), all of one
             split if there are fewer than three.
         seed: Of splits.
+        part: ``K/N``: only every N-th subject from the K-th on; the part that ends last makes the cohort.
         overwrite: Replace a cohort that this verb made before.
 
     Returns:
@@ -59,47 +57,62 @@ def prepare_pairs(
         raise UserError(f"{low} is given for both the degraded and the clean images, expected two folders")
     check_output(out, MADE_BY, overwrite=True)
     pairs, notes = _paired(low, high, out)
-    known = _known(read_table(Path(table), ("case",)), pairs) if table is not None else {}
-    files = [path for one in pairs.values() for path in one]
-    request = request_digest(out, table=Path(table) if table else None, seed=seed, images=files, names=list(pairs))
-    if not overwrite and is_done(out / FILE, request):
-        return out
-    check_output(out, MADE_BY, overwrite=overwrite)
+    table = Path(table) if table is not None else None
+    known = _known(read_table(table, ("case",)), pairs) if table is not None else {}
     subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in pairs}
-    left_out, coarse = _check(pairs, subjects)
-    usable = {name: paths for name, paths in pairs.items() if name not in left_out}
-    if not usable:
-        raise Problems(f"no pair of {low} and {high} can be read", list(left_out.values()))
-    notes += scale_notes([(c, scale_ratio(y, x)) for c, _, x, y in coarse], "the clean images", "their degraded ones")
-    notes += pairing_notes(coarse)
-    splits = _splits(usable, subjects, known, seed)
-    with atomic_folder(out) as folder:
-        place = Path(table).parent if table is not None else Path()
-        further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
-        rows = [
-            {
-                "case": name,
-                "subject": subjects[name],
-                "split": splits[name],
-                "degraded": relative_path(paths[0], out),
-                "clean": relative_path(paths[1], out),
-                "label": known.get(name, {}).get("label", ""),
-                **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
-            }
-            for name, paths in usable.items()
-        ]
-        write_pairs(folder / "pairs.csv", rows)
-        measured = {"pairs": len(usable), "subjects": len({subjects[name] for name in usable})}
-        photos = is_photo_name(next(iter(usable.values()))[0])
-        values: dict[str, Any] = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
-        values |= {"versions": versions(), "notes": notes, "left_out": left_out, "measured": measured}
-        complete(folder, {**values, "request": request})
-    for note in notes:
-        say(f"warning: {note}")
-    say(f"{out}: {len(usable)} pairs of {measured['subjects']} subjects (taskgan info {out})")
-    if left_out:
-        raise LeftOut(f"{len(left_out)} of {len(pairs)} pairs are left out", list(left_out.values()))
-    return out
+    items = [Item(name, subjects[name], (name, both), both, partial(_compare, *both)) for name, both in pairs.items()]
+    request = {"table": table, "seed": seed, "names": list(pairs)}
+    write = partial(_write_cohort, out, pairs, subjects, known, table.parent if table else Path(), notes, seed)
+    verb = Preparation(MADE_BY, f"{low} and {high}", "pairs", items, "", request, write)
+    return verb.run(out, part, overwrite=overwrite)
+
+
+def _compare(low: Path, high: Path, _: Path) -> dict[str, Any]:
+    """Both images of a pair in blocks."""
+    one, other = read_volume(low), read_volume(high)
+    if wrong := grid_difference(one.data.shape, one.affine, other.data.shape, other.affine):
+        hint = _hint(low, other.data.shape)
+        raise UserError(f"the degraded image {low} {wrong} like the clean image {high}{hint}")
+    return {"coarse": [Coarse.of(one.data).dump(), Coarse.of(other.data).dump()]}
+
+
+def _write_cohort(
+    out: Path,
+    pairs: Mapping[str, tuple[Path, Path]],
+    subjects: Mapping[str, str],
+    known: Mapping[str, Mapping[str, str]],
+    place: Path,
+    notes: Sequence[str],
+    seed: int,
+    folder: Path,
+    made: Mapping[str, Any],
+    left_out: Mapping[str, str],
+) -> tuple[dict[str, Any], list[str]]:
+    blocks = {name: [Coarse.load(image) for image in one["coarse"]] for name, one in made.items()}
+    coarse = [(name, subjects[name], low, high) for name, (low, high) in blocks.items()]
+    ratios = [(name, scale_ratio(y, x)) for name, _, x, y in coarse]
+    notes = [*notes, *scale_notes(ratios, "the clean images", "their degraded ones"), *pairing_notes(coarse)]
+    splits = _splits(made, subjects, known, seed)
+    further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
+    rows = [
+        {
+            "case": name,
+            "subject": subjects[name],
+            "split": splits[name],
+            "degraded": relative_path(pairs[name][0], out),
+            "clean": relative_path(pairs[name][1], out),
+            "label": known.get(name, {}).get("label", ""),
+            **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
+        }
+        for name in made
+    ]
+    write_pairs(folder / "pairs.csv", rows)
+    measured = {"pairs": len(made), "subjects": len({subjects[name] for name in made})}
+    photos = is_photo_name(pairs[next(iter(made))][0])
+    values: dict[str, Any] = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
+    values |= {"versions": versions(), "notes": notes, "left_out": dict(left_out), "measured": measured}
+    end = f"{out}: {len(made)} pairs of {measured['subjects']} subjects (taskgan info {out})"
+    return values, [*(f"warning: {note}" for note in notes), end]
 
 
 def _paired(low: Path, high: Path, out: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
@@ -160,27 +173,6 @@ def _seen_from(out: Path, text: str, folder: Path) -> str:
 
 def _subject(name: str) -> str:
     return name.partition("_")[0] if name.startswith("sub-") else name
-
-
-def _check(
-    pairs: Mapping[str, tuple[Path, Path]], subjects: Mapping[str, str]
-) -> tuple[dict[str, str], list[tuple[str, str, Coarse, Coarse]]]:
-    """Why pairs are left out, by case, and the others in blocks."""
-    left_out: dict[str, str] = {}
-    coarse = []
-    with progress("check", len(pairs), "pairs") as bar:
-        for name, (low, high) in pairs.items():
-            try:
-                one, other = read_volume(low), read_volume(high)
-                if wrong := grid_difference(one.data.shape, one.affine, other.data.shape, other.affine):
-                    raise UserError(
-                        f"the degraded image {low} {wrong} like the clean image {high}{_hint(low, other.data.shape)}"
-                    )
-                coarse.append((name, subjects[name], Coarse.of(one.data), Coarse.of(other.data)))
-            except UserError as error:
-                left_out[name] = str(error)
-            bar.advance(case=name)
-    return left_out, coarse
 
 
 def _hint(path: Path, shape: Sequence[int]) -> str:

@@ -2,19 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from taskgan.cohort import folder as bids
-from taskgan.cohort.folder import FILE, complete
 from taskgan.cohort.pairs import SPLITS, write_pairs
-from taskgan.core.artefact import is_done, request_digest
-from taskgan.core.console import progress, say
 from taskgan.core.errors import Problems
-from taskgan.core.files import PathLike, atomic_folder, checksum, versions
-from taskgan.core.lock import exclusive
+from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.version import __version__
 from taskgan.images.volumes import write_volume
 from taskgan.physics.sequences import (
@@ -27,32 +24,36 @@ from taskgan.physics.sequences import (
     mask_column,
     target_path,
 )
-from taskgan.prepare.mr.load import SubjectReport, SubjectVolumes, load_subject
+from taskgan.prepare.mr.load import SubjectVolumes, load_subject
 from taskgan.prepare.mr.plan import NUMBER, CohortPlan, MrPreparation, Protocol, SubjectImages, plan_cohort
 from taskgan.prepare.mr.rows import REQUIRED, ImageRow
-from taskgan.prepare.output import check_output
+from taskgan.prepare.output import Item, Preparation, check_output, image_files
 from taskgan.prepare.table import InputTable, read_table
 
 MADE_BY = "taskgan prepare mr"
 _NOTES = 8
 
 
-@exclusive("out", "the cohort", beside=True)
 def prepare_mr(
-    source: PathLike, out: PathLike, settings: MrPreparation | None = None, *, overwrite: bool = False
+    source: PathLike,
+    out: PathLike,
+    settings: MrPreparation | None = None,
+    *,
+    part: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Make a cohort from a table of images.
 
-    Every image is read and checked before anything is written; the cohort is built beside ``out`` and takes its
-    place when it is whole. The same call on a finished one says so. Registration is assumed done: grids of a subject
-    must agree, or share their world coordinates and be resampled on request. The same files and settings give the
-    same bytes.
+    The cohort is built beside ``out`` and takes its place when every image was checked and it is whole. The same call
+    on a finished one says so. Registration is assumed done: grids of a subject must agree, or share their world
+    coordinates and be resampled on request. The same files and settings give the same bytes.
 
     Args:
         source: Table, one row an image: ``subject, role, path`` and, of an input, ``delay_ms, echo, part``, of a
             target or mask ``name``. Further columns go with the subject (see ``docs/prepare-mr.md``).
         out: Cohort folder to make.
         settings: See :class:`~taskgan.prepare.mr.plan.MrPreparation`; None is the defaults.
+        part: ``K/N``: only every N-th subject from the K-th on; the part that ends last makes the cohort.
         overwrite: Replace a cohort that this verb made before.
 
     Returns:
@@ -66,66 +67,58 @@ def prepare_mr(
     check_output(out, MADE_BY, overwrite=True)
     table = read_table(source, REQUIRED)
     planned = plan_cohort(table, settings)
-    request = request_digest(out, table=source, settings=settings, images=_files(planned))
-    if not overwrite and is_done(out / FILE, request):
-        return out
-    check_output(out, MADE_BY, overwrite=overwrite)
-    reports = _check_images(table, planned, settings)
-    with atomic_folder(out) as folder:
-        with progress("prepare", len(planned.subjects), "subjects") as bar:
-            for subject in planned.subjects:
-                loaded = load_subject(subject, planned.protocol, settings)
-                write_subject(folder, subject, planned.protocol, loaded)
-                bar.advance(subject=subject.name)
-        write_tables(folder, planned)
-        complete(folder, {**_description(table, planned, settings, reports), "request": request})
-    _print_summary(out, planned, reports)
-    return out
+    items = []
+    for one in planned.subjects:
+        make = partial(_make, one, planned.protocol, settings)
+        items.append(Item(one.name, one.name, (one, planned.protocol), image_files(row.path for row in one.rows), make))
+    request = {"table": source, "settings": settings}
+    write = partial(_write_cohort, out, table, planned, settings)
+    verb = Preparation(MADE_BY, str(source), "subjects", items, settings, request, write)
+    return verb.run(out, part, overwrite=overwrite)
 
 
-def _files(planned: CohortPlan) -> list[Path]:
-    """Every file that an image is read from, in the order of the table."""
-    return [
-        path
-        for subject in planned.subjects
-        for row in subject.rows
-        for path in (sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path])
-    ]
+def _make(subject: SubjectImages, protocol: Protocol, settings: MrPreparation, folder: Path) -> dict[str, Any]:
+    """Write a subject's images; what there is to say of them, and their digests by row."""
+    loaded = load_subject(subject, protocol, settings)
+    write_subject(folder, subject, protocol, loaded)
+    report = loaded.report
+    made: dict[str, Any] = {"notes": report.notes, "units": sorted(report.units), "resampled": report.resampled}
+    return made | {"digests": list(loaded.digests.items())}
 
 
-def _check_images(table: InputTable, planned: CohortPlan, settings: MrPreparation) -> list[SubjectReport]:
-    """Read every image once; a Problems has those of all subjects."""
+def _write_cohort(
+    out: Path,
+    table: InputTable,
+    planned: CohortPlan,
+    settings: MrPreparation,
+    folder: Path,
+    made: Mapping[str, Any],
+    _: Mapping[str, str],
+) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
-    reports: list[SubjectReport] = []
     first: dict[str, tuple[int, str]] = {}
-    with progress("check", len(planned.subjects), "subjects") as bar:
-        for subject in planned.subjects:
-            try:
-                loaded = load_subject(subject, planned.protocol, settings)
-            except Problems as error:
-                problems += error.problems
-            else:
-                reports.append(loaded.report)
-                for row, digest in loaded.digests.items():
-                    other, whose = first.setdefault(digest, (row, subject.table_name))
-                    if other != row:
-                        problems.append(
-                            f"row {row} (subject {subject.table_name}) holds the same values as row {other} (subject "
-                            f"{whose}): one image under two names"
-                        )
-            bar.advance(subject=subject.name)
+    for subject in planned.subjects:
+        for row, digest in made[subject.name]["digests"]:
+            other, whose = first.setdefault(digest, (row, subject.table_name))
+            if other != row:
+                problems.append(
+                    f"row {row} (subject {subject.table_name}) holds the same values as row {other} (subject "
+                    f"{whose}): one image under two names"
+                )
     if problems:
         raise Problems(f"{table.source} cannot be prepared", problems)
-    return reports
+    write_tables(folder, planned)
+    reports = list(made.values())
+    return _description(table, planned, settings, reports), _summary(out, planned, reports)
 
 
 def _description(
-    table: InputTable, planned: CohortPlan, settings: MrPreparation, reports: Sequence[SubjectReport]
+    table: InputTable, planned: CohortPlan, settings: MrPreparation, reports: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     protocol = planned.protocol
     contrasts = Counter(name for subject in planned.subjects for name in subject.targets)
     splits = Counter(subject.split for subject in planned.subjects)
-    units = sorted({unit for one in reports for unit in one.units})
+    units = sorted({unit for one in reports for unit in one["units"]})
     return {
         "kind": "mr",
         "made_by": MADE_BY,
@@ -143,38 +136,38 @@ def _description(
             **{split: splits[split] for split in SPLITS},
             **{name: contrasts[name] for name in CONTRASTS if contrasts[name]},
             **({"phase_units": units} if units else {}),
-            "resampled_images": sum(one.resampled for one in reports),
+            "resampled_images": sum(one["resampled"] for one in reports),
         },
     }
 
 
-def _print_summary(out: Path, planned: CohortPlan, reports: Sequence[SubjectReport]) -> None:
-    notes = [note for one in reports for note in one.notes]
-    for note in notes[:_NOTES]:
-        say(f"note: {note}")
+def _summary(out: Path, planned: CohortPlan, reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    notes = [note for one in reports for note in one["notes"]]
+    lines = notes[:_NOTES]
     if len(notes) > _NOTES:
-        say(f"note: and {len(notes) - _NOTES} more of this kind")
-    units = sorted({unit for one in reports for unit in one.units})
+        lines.append(f"and {len(notes) - _NOTES} more of this kind")
+    units = sorted({unit for one in reports for unit in one["units"]})
     if units:
-        say(f"note: phases were taken to be in {', '.join(units)}")
-    resampled = sum(one.resampled for one in reports)
+        lines.append(f"phases were taken to be in {', '.join(units)}")
+    resampled = sum(one["resampled"] for one in reports)
     if resampled:
         were = "1 image was" if resampled == 1 else f"{resampled} images were"
-        say(f"note: {were} resampled onto another's grid (sidecars say which)")
+        lines.append(f"{were} resampled onto another's grid (sidecars say which)")
     if planned.numbered:
         count = len(planned.contrasts)
-        say(
-            f"note: {count} of the {len(CONTRASTS)} contrasts: a recipe whose T tells contrasts apart says "
+        lines.append(
+            f"{count} of the {len(CONTRASTS)} contrasts: a recipe whose T tells contrasts apart says "
             f"--set task.labels={NUMBER} --set task.classes={count}"
         )
     learnt = [subject for subject in planned.subjects if subject.targets]
     if planned.splits_assigned and 0 < len(learnt) < len(SPLITS):
-        say("note: fewer than three subjects with contrasts: all of them are test subjects")
+        lines.append("fewer than three subjects with contrasts: all of them are test subjects")
     splits = Counter(subject.split for subject in planned.subjects)
     counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
     images = sum(len(subject.targets) for subject in planned.subjects)
     count = len(planned.subjects)
-    say(f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them (taskgan info {out})")
+    end = f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them"
+    return [*(f"note: {line}" for line in lines), f"{end} (taskgan info {out})"]
 
 
 MASKS = Path("derivatives") / "masks"

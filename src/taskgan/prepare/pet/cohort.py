@@ -1,22 +1,28 @@
 """``taskgan prepare pet``: exported PET images in, a checked cohort out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.folder import FILE, complete, write_dataset_files, write_participants
+from taskgan.cohort.folder import write_dataset_files, write_participants
 from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_ratio
 from taskgan.cohort.pairs import SPLITS, write_pairs
-from taskgan.core.artefact import is_done, request_digest
-from taskgan.core.console import progress, say
-from taskgan.core.errors import LeftOut, Problems, UserError
-from taskgan.core.files import PathLike, atomic_folder, versions
-from taskgan.core.lock import exclusive
+from taskgan.core.errors import Problems
+from taskgan.core.files import PathLike, versions
 from taskgan.core.parse import quoted
 from taskgan.images.volumes import write_volume
-from taskgan.prepare.output import assign_splits, check_output, name_problems, participant
+from taskgan.prepare.output import (
+    Item,
+    Preparation,
+    assign_splits,
+    check_output,
+    image_files,
+    name_problems,
+    participant,
+)
 from taskgan.prepare.pet.load import LoadedScan, load_scan
 from taskgan.prepare.pet.rows import PetPreparation, PetRow, find_rows
 
@@ -32,9 +38,13 @@ _SIMULATED = """
 The low-dose images are an approximation: Poisson noise of {dose:g} % of the counts was added to images."""
 
 
-@exclusive("out", "the cohort", beside=True)
 def prepare_pet(
-    source: PathLike, out: PathLike, settings: PetPreparation | None = None, *, overwrite: bool = False
+    source: PathLike,
+    out: PathLike,
+    settings: PetPreparation | None = None,
+    *,
+    part: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Make a cohort of exported PET images.
 
@@ -44,6 +54,7 @@ def prepare_pet(
             ``reference``, ``weight`` and further columns. Paths are NIfTI files or DICOM folders.
         out: Cohort folder to make.
         settings: See :class:`~taskgan.prepare.pet.rows.PetPreparation`; None is the defaults.
+        part: ``K/N``: only every N-th subject from the K-th on; the part that ends last makes the cohort.
         overwrite: Replace a cohort that this verb made before.
 
     Returns:
@@ -59,51 +70,53 @@ def prepare_pet(
     rows = find_rows(source, settings)
     if problems := _row_problems(rows):
         raise Problems(f"{source} cannot be prepared", problems)
-    files = [path for row in rows for path in (row.standard, row.low, *row.masks.values()) if path is not None]
-    images = [one for path in files for one in (sorted(path.iterdir()) if path.is_dir() else [path]) if one.is_file()]
+    items = []
+    for number, row in enumerate(rows):
+        files = image_files(path for path in (row.standard, row.low, *row.masks.values()) if path is not None)
+        items.append(Item(row.case, row.subject, (number, row), files, partial(_make, row, settings, number)))
     table = source if source.is_file() else source / "participants.tsv"
-    request = request_digest(out, source=[table, str(source)], settings=settings, images=images)
-    if not overwrite and is_done(out / FILE, request):
-        return out
-    check_output(out, MADE_BY, overwrite=overwrite)
-    left_out: dict[str, str] = {}
-    written: list[dict[str, Any]] = []
-    coarse: list[tuple[str, str, Coarse, Coarse]] = []
-    notes: list[str] = []
-    with atomic_folder(out) as folder:
-        with progress("prepare", len(rows), "scans") as bar:
-            for number, row in enumerate(rows):
-                try:
-                    for scan in load_scan(row, settings, number):
-                        written.append(_write(folder, row, scan))
-                        case = str(written[-1]["case"])
-                        coarse.append((case, row.subject, Coarse.of(scan.low), Coarse.of(scan.standard)))
-                        notes += [note for note in scan.notes if note not in notes]
-                except UserError as error:
-                    left_out[row.case] = str(error)
-                bar.advance(case=row.case)
-        written = [values for values in written if values["scan"] not in left_out]
-        if not written:
-            raise Problems(f"no scan of {source} can be prepared", list(left_out.values()))
-        notes += scale_notes(
-            [(c, scale_ratio(high, low)) for c, _, low, high in coarse], "the standard images", "the low ones"
-        )
-        notes += pairing_notes(coarse)
-        splits = _splits(rows, left_out, settings)
-        _write_tables(folder, written, splits, settings, masks=any(row.masks for row in rows))
-        measured = {"pairs": len(written), "subjects": len(splits)}
-        measured |= {split: sum(own == split for own in splits.values()) for split in SPLITS}
-        description: dict[str, Any] = {"kind": "pet", "made_by": MADE_BY, "seed": settings.seed, "source": source.name}
-        description |= {"settings": settings.model_dump(mode="json"), "versions": versions(), "notes": notes}
-        complete(folder, description | {"left_out": left_out, "measured": measured, "request": request})
-    for note in notes:
-        say(f"warning: {note}")
-    counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := sum(s == name for s in splits.values())))
-    say(f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})")
-    if left_out:
-        what = f"{len(left_out)} of {len(rows)} scans are left out; repair them, or leave them out with --skip"
-        raise LeftOut(what, [f"{case}: {text}" for case, text in left_out.items()])
-    return out
+    request = {"source": [table, str(source)], "settings": settings}
+    write = partial(_write_cohort, source.name, rows, settings, out)
+    hint = "; repair them, or leave them out with --skip"
+    verb = Preparation(MADE_BY, str(source), "scans", items, settings, request, write, hint)
+    return verb.run(out, part, overwrite=overwrite)
+
+
+def _make(row: PetRow, settings: PetPreparation, number: int, folder: Path) -> dict[str, Any]:
+    """Write the images of a scan: rows of ``pairs.csv``, images in blocks, and notes."""
+    made: dict[str, list[Any]] = {"written": [], "coarse": [], "notes": []}
+    for scan in load_scan(row, settings, number):
+        made["written"].append(values := _write(folder, row, scan))
+        blocks = (Coarse.of(image).dump() for image in (scan.low, scan.standard))
+        made["coarse"].append((values["case"], row.subject, *blocks))
+        made["notes"] += scan.notes
+    return made
+
+
+def _write_cohort(
+    name: str,
+    rows: Sequence[PetRow],
+    settings: PetPreparation,
+    out: Path,
+    folder: Path,
+    made: dict[str, Any],
+    left_out: dict[str, str],
+) -> tuple[dict[str, Any], list[str]]:
+    written = [values for one in made.values() for values in one["written"]]
+    coarse = [(c, s, Coarse.load(x), Coarse.load(y)) for one in made.values() for c, s, x, y in one["coarse"]]
+    notes = list(dict.fromkeys(note for one in made.values() for note in one["notes"]))
+    notes += scale_notes([(c, scale_ratio(y, x)) for c, _, x, y in coarse], "the standard images", "the low ones")
+    notes += pairing_notes(coarse)
+    splits = _splits(rows, left_out, settings)
+    _write_tables(folder, written, splits, settings, masks=any(row.masks for row in rows))
+    measured = {"pairs": len(written), "subjects": len(splits)}
+    measured |= {split: sum(own == split for own in splits.values()) for split in SPLITS}
+    description: dict[str, Any] = {"kind": "pet", "made_by": MADE_BY, "seed": settings.seed, "source": name}
+    description |= {"settings": settings.model_dump(mode="json"), "versions": versions(), "notes": notes}
+    counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := measured[name]))
+    end = f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})"
+    lines = [*(f"warning: {note}" for note in notes), end]
+    return description | {"left_out": left_out, "measured": measured}, lines
 
 
 def _row_problems(rows: Sequence[PetRow]) -> list[str]:
