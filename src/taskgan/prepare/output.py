@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.core.files import LOCK, PART, atomic_folder, check_writable, folder_files, value_digest, write_text
 from taskgan.core.parse import quoted
 from taskgan.core.parts import Part, in_parts, parse_part
+
+Made = dict[str, Any]
 
 
 def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
@@ -65,7 +66,7 @@ class Item:
     Attributes:
         name: How messages call it.
         subject: Whose it is: a part of a call has all items of its subjects.
-        value: With the settings and the files all that ``make`` depends on; its text counts.
+        value: All that ``make`` depends on, with the settings and the files; its text counts.
         files: That images are read from.
         make: Writes its images below a folder and gives what the tables need, as JSON's values; a UserError leaves it
             out, Problems forbid the cohort.
@@ -75,85 +76,70 @@ class Item:
     subject: str
     value: object
     files: Sequence[Path]
-    make: Callable[[Path], dict[str, Any]]
+    make: Callable[[Path], Made]
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How a verb makes a cohort of items.
+def prepare_items(
+    out: Path,
+    items: Sequence[Item],
+    write: Callable[[Path, dict[str, Made], dict[str, str]], tuple[dict[str, Any], list[str]]],
+    *,
+    made_by: str,
+    what: str,
+    source: object,
+    request: Mapping[str, Any],
+    part: str | None,
+    overwrite: bool,
+    hint: str = "",
+) -> Path:
+    """Make a cohort of items, or the K-th of N parts; the part that ends last makes it of what all have kept.
 
-    Attributes:
+    Args:
+        out: Cohort folder to make, which is returned.
+        items: All of them.
+        write: Writes the tables to a folder, by what ``make`` gave of items and why others are left out, both by name.
+            Gives what ``cohort.yaml`` says and what is said in the end.
         made_by: The verb, as ``cohort.yaml`` says it.
-        source: What it is called with, for messages.
         what: The items, e.g. ``scans``.
-        request: Arguments of :func:`~taskgan.core.artefact.request_digest`, besides the files.
-        write: Writes the tables to a folder, by what ``make`` gave of the items and why others are left out, both by
-            name. Gives what ``cohort.yaml`` says and what is said in the end.
+        source: What the verb was called with, for messages.
+        request: Arguments of :func:`~taskgan.core.artefact.request_digest`, besides the files; the settings among them.
+        part: ``K/N``; None is the whole call.
+        overwrite: Replace a cohort of this verb.
         hint: End of the sentence on items that are left out.
+
+    Raises:
+        UserError: If ``out`` may not be written.
+        Problems: If an item forbids it, or none can be prepared: nothing is written.
+        LeftOut: If some cannot be prepared: they are named, the others are written.
     """
+    keys = [_key(item, request.get("settings")) for item in items]
 
-    made_by: str
-    source: str
-    what: str
-    items: Sequence[Item]
-    settings: object
-    request: Mapping[str, Any]
-    write: Callable[[Path, dict[str, Any], dict[str, str]], tuple[dict[str, Any], list[str]]]
-    hint: str = ""
-
-    def run(self, out: Path, part: str | None, *, overwrite: bool) -> Path:
-        """Make a cohort, or the K-th of N parts of one; the part that ends last makes it of what all have kept.
-
-        Raises:
-            UserError: If ``out`` may not be written.
-            Problems: If an item forbids it, or none can be prepared: nothing is written.
-            LeftOut: If some cannot be prepared: they are named, the others are written.
-        """
-        keys = [_key(item, self.settings) for item in self.items]
-        key = value_digest({"items": keys})
-        in_parts(out, "the cohort", parse_part(part), partial(self._work, out, overwrite), key=key, beside=True)
-        return out
-
-    def _work(self, out: Path, overwrite: bool, part: Part | None) -> bool:
-        if part is None or (out / FILE).is_file():
-            files = [file for item in self.items for file in item.files]
-            request = request_digest(out, **self.request, images=files)
-            if not overwrite and is_done(out / FILE, request):
+    def _work(own: Part | None) -> bool:
+        if own is None or (out / FILE).is_file():
+            digest = request_digest(out, **request, images=[file for item in items for file in item.files])
+            if not overwrite and is_done(out / FILE, digest):
                 return True
-        check_output(out, self.made_by, overwrite=overwrite)
-        own = part.of(self.items, lambda item: item.subject) if part else self.items
+        check_output(out, made_by, overwrite=overwrite)
+        mine = list(zip(items, keys, strict=True))
+        mine = own.of(mine, lambda one: one[0].subject) if own else mine
         lines: list[str] = []
-        with nullcontext() if part else atomic_folder(out) as folder:
-            made = self._made(own, out, folder)
-            left_out = {name: one["problem"] for name, one in made.items() if "problem" in one}
+        with nullcontext() if own else atomic_folder(out) as folder:
+            made, left_out = _make_all(mine, out, folder, what, source)
             if folder is not None:
-                usable = {name: one for name, one in made.items() if name not in left_out}
-                if not usable:
-                    raise Problems(f"none of the {self.what} of {self.source} can be prepared", list(left_out.values()))
-                description, lines = self.write(folder, usable, left_out)
-                complete(folder, {**description, "request": request})
+                if not made:
+                    raise Problems(f"none of the {what} of {source} can be prepared", list(left_out.values()))
+                description, lines = write(folder, made, left_out)
+                complete(folder, {**description, "request": digest})
         for line in lines:
             say(line)
         if left_out:
             texts = [f"{name}: {text}" for name, text in left_out.items()]
-            raise LeftOut(f"{len(left_out)} of {len(own)} {self.what} are left out{self.hint}", texts)
-        return part is None
+            raise LeftOut(f"{len(left_out)} of {len(mine)} {what} are left out{hint}", texts)
+        return own is None
 
-    def _made(self, items: Sequence[Item], out: Path, folder: Path | None) -> dict[str, dict[str, Any]]:
-        made, problems = {}, list[str]()
-        with progress("prepare", len(items), self.what) as bar:
-            for item in items:
-                try:
-                    made[item.name] = _make(item, out / f"{PART}prepared" / _key(item, self.settings), folder)
-                except Problems as error:
-                    problems += error.problems
-                bar.advance(case=item.name)
-        if problems:
-            raise Problems(f"{self.source} cannot be prepared", problems)
-        return made
-
-
-_KEPT = ".made.json"
+    key = value_digest({"items": keys})
+    in_parts(out, "the cohort", parse_part(part), _work, key=key, beside=True)
+    return out
 
 
 def _key(item: Item, settings: object) -> str:
@@ -161,14 +147,37 @@ def _key(item: Item, settings: object) -> str:
     return value_digest({"item": str(item.value), "settings": str(settings), "files": stats}, 32)
 
 
-def _make(item: Item, own: Path, folder: Path | None) -> dict[str, Any]:
+def _make_all(
+    items: Iterable[tuple[Item, str]], out: Path, folder: Path | None, what: str, source: object
+) -> tuple[dict[str, Made], dict[str, str]]:
+    """What is made of items, and why others are left out; see :func:`_make`."""
+    made: dict[str, Made] = {}
+    left_out, problems = {}, list[str]()
+    with progress("prepare", len(list(items)), what) as bar:
+        for item, key in items:
+            try:
+                one = _make(item, out / f"{PART}prepared" / key, folder)
+                if "problem" in one:
+                    left_out[item.name] = one["problem"]
+                else:
+                    made[item.name] = one
+            except Problems as error:
+                problems += error.problems
+            bar.advance(case=item.name)
+    if problems:
+        raise Problems(f"{source} cannot be prepared", problems)
+    return made, left_out
+
+
+_KEPT = ".made.json"
+
+
+def _make(item: Item, own: Path, folder: Path | None) -> Made:
     """An item in the folder of a cohort, or (None) in its own, where a part keeps it until the cohort is made."""
     if (own / _KEPT).is_file():  # written last
         if folder is not None:
             shutil.copytree(own, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_KEPT))
         return dict(json.loads((own / _KEPT).read_text(encoding="utf-8")))
-    if folder is None:
-        shutil.rmtree(own, ignore_errors=True)
     try:
         made = item.make(folder or own)
     except Problems:

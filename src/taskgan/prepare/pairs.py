@@ -13,7 +13,7 @@ from taskgan.core.files import PathLike, versions
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import is_image_name, read_volume, stem
 from taskgan.prepare.images import grid_difference
-from taskgan.prepare.output import Item, Preparation, assign_splits, check_output
+from taskgan.prepare.output import Item, Made, assign_splits, check_output, prepare_items
 from taskgan.prepare.table import InputTable, read_table
 
 MADE_BY = "taskgan prepare pairs"
@@ -58,61 +58,50 @@ def prepare_pairs(
     check_output(out, MADE_BY, overwrite=True)
     pairs, notes = _paired(low, high, out)
     table = Path(table) if table is not None else None
+    place = table.parent if table is not None else Path()
     known = _known(read_table(table, ("case",)), pairs) if table is not None else {}
     subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in pairs}
+    further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
     items = [Item(name, subjects[name], (name, both), both, partial(_compare, *both)) for name, both in pairs.items()]
+
+    def _write(folder: Path, made: dict[str, Made], left_out: dict[str, str]) -> tuple[Made, list[str]]:
+        blocks = {name: [Coarse.load(image) for image in one["coarse"]] for name, one in made.items()}
+        coarse = [(name, subjects[name], low, high) for name, (low, high) in blocks.items()]
+        ratios = [(name, scale_ratio(y, x)) for name, _, x, y in coarse]
+        said = [*notes, *scale_notes(ratios, "the clean images", "their degraded ones"), *pairing_notes(coarse)]
+        splits = _splits(made, subjects, known, seed)
+        rows = [
+            {
+                "case": name,
+                "subject": subjects[name],
+                "split": splits[name],
+                "degraded": relative_path(pairs[name][0], out),
+                "clean": relative_path(pairs[name][1], out),
+                "label": known.get(name, {}).get("label", ""),
+                **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
+            }
+            for name in made
+        ]
+        write_pairs(folder / "pairs.csv", rows)
+        measured = {"pairs": len(made), "subjects": len({subjects[name] for name in made})}
+        photos = is_photo_name(pairs[next(iter(made))][0])
+        values: Made = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
+        values |= {"versions": versions(), "notes": said, "left_out": left_out, "measured": measured}
+        end = f"{out}: {len(made)} pairs of {measured['subjects']} subjects (taskgan info {out})"
+        return values, [*(f"warning: {note}" for note in said), end]
+
     request = {"table": table, "seed": seed, "names": list(pairs)}
-    write = partial(_write_cohort, out, pairs, subjects, known, table.parent if table else Path(), notes, seed)
-    verb = Preparation(MADE_BY, f"{low} and {high}", "pairs", items, "", request, write)
-    return verb.run(out, part, overwrite=overwrite)
+    how: Made = {"made_by": MADE_BY, "what": "pairs", "source": f"{low} and {high}", "part": part}
+    return prepare_items(out, items, _write, request=request, overwrite=overwrite, **how)
 
 
-def _compare(low: Path, high: Path, _: Path) -> dict[str, Any]:
+def _compare(low: Path, high: Path, _: Path) -> Made:
     """Both images of a pair in blocks."""
     one, other = read_volume(low), read_volume(high)
     if wrong := grid_difference(one.data.shape, one.affine, other.data.shape, other.affine):
         hint = _hint(low, other.data.shape)
         raise UserError(f"the degraded image {low} {wrong} like the clean image {high}{hint}")
     return {"coarse": [Coarse.of(one.data).dump(), Coarse.of(other.data).dump()]}
-
-
-def _write_cohort(
-    out: Path,
-    pairs: Mapping[str, tuple[Path, Path]],
-    subjects: Mapping[str, str],
-    known: Mapping[str, Mapping[str, str]],
-    place: Path,
-    notes: Sequence[str],
-    seed: int,
-    folder: Path,
-    made: Mapping[str, Any],
-    left_out: Mapping[str, str],
-) -> tuple[dict[str, Any], list[str]]:
-    blocks = {name: [Coarse.load(image) for image in one["coarse"]] for name, one in made.items()}
-    coarse = [(name, subjects[name], low, high) for name, (low, high) in blocks.items()]
-    ratios = [(name, scale_ratio(y, x)) for name, _, x, y in coarse]
-    notes = [*notes, *scale_notes(ratios, "the clean images", "their degraded ones"), *pairing_notes(coarse)]
-    splits = _splits(made, subjects, known, seed)
-    further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
-    rows = [
-        {
-            "case": name,
-            "subject": subjects[name],
-            "split": splits[name],
-            "degraded": relative_path(pairs[name][0], out),
-            "clean": relative_path(pairs[name][1], out),
-            "label": known.get(name, {}).get("label", ""),
-            **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
-        }
-        for name in made
-    ]
-    write_pairs(folder / "pairs.csv", rows)
-    measured = {"pairs": len(made), "subjects": len({subjects[name] for name in made})}
-    photos = is_photo_name(pairs[next(iter(made))][0])
-    values: dict[str, Any] = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
-    values |= {"versions": versions(), "notes": notes, "left_out": dict(left_out), "measured": measured}
-    end = f"{out}: {len(made)} pairs of {measured['subjects']} subjects (taskgan info {out})"
-    return values, [*(f"warning: {note}" for note in notes), end]
 
 
 def _paired(low: Path, high: Path, out: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:

@@ -27,7 +27,7 @@ from taskgan.physics.sequences import (
 from taskgan.prepare.mr.load import SubjectVolumes, load_subject
 from taskgan.prepare.mr.plan import NUMBER, CohortPlan, MrPreparation, Protocol, SubjectImages, plan_cohort
 from taskgan.prepare.mr.rows import REQUIRED, ImageRow
-from taskgan.prepare.output import Item, Preparation, check_output, image_files
+from taskgan.prepare.output import Item, Made, check_output, image_files, prepare_items
 from taskgan.prepare.table import InputTable, read_table
 
 MADE_BY = "taskgan prepare mr"
@@ -71,30 +71,28 @@ def prepare_mr(
     for one in planned.subjects:
         make = partial(_make, one, planned.protocol, settings)
         items.append(Item(one.name, one.name, (one, planned.protocol), image_files(row.path for row in one.rows), make))
-    request = {"table": source, "settings": settings}
-    write = partial(_write_cohort, out, table, planned, settings)
-    verb = Preparation(MADE_BY, str(source), "subjects", items, settings, request, write)
-    return verb.run(out, part, overwrite=overwrite)
+
+    def _write(folder: Path, made: dict[str, Made], _: Mapping[str, str]) -> tuple[Made, list[str]]:
+        if problems := _twins(planned, made):
+            raise Problems(f"{source} cannot be prepared", problems)
+        write_tables(folder, planned)
+        reports = list(made.values())
+        return _description(table, planned, settings, reports), _summary(out, planned, reports)
+
+    how: Made = {"made_by": MADE_BY, "what": "subjects", "source": source, "part": part, "overwrite": overwrite}
+    return prepare_items(out, items, _write, request={"table": source, "settings": settings}, **how)
 
 
-def _make(subject: SubjectImages, protocol: Protocol, settings: MrPreparation, folder: Path) -> dict[str, Any]:
+def _make(subject: SubjectImages, protocol: Protocol, settings: MrPreparation, folder: Path) -> Made:
     """Write a subject's images; what there is to say of them, and their digests by row."""
     loaded = load_subject(subject, protocol, settings)
     write_subject(folder, subject, protocol, loaded)
     report = loaded.report
-    made: dict[str, Any] = {"notes": report.notes, "units": sorted(report.units), "resampled": report.resampled}
+    made: Made = {"notes": report.notes, "units": sorted(report.units), "resampled": report.resampled}
     return made | {"digests": list(loaded.digests.items())}
 
 
-def _write_cohort(
-    out: Path,
-    table: InputTable,
-    planned: CohortPlan,
-    settings: MrPreparation,
-    folder: Path,
-    made: Mapping[str, Any],
-    _: Mapping[str, str],
-) -> tuple[dict[str, Any], list[str]]:
+def _twins(planned: CohortPlan, made: Mapping[str, Made]) -> list[str]:
     problems: list[str] = []
     first: dict[str, tuple[int, str]] = {}
     for subject in planned.subjects:
@@ -105,11 +103,7 @@ def _write_cohort(
                     f"row {row} (subject {subject.table_name}) holds the same values as row {other} (subject "
                     f"{whose}): one image under two names"
                 )
-    if problems:
-        raise Problems(f"{table.source} cannot be prepared", problems)
-    write_tables(folder, planned)
-    reports = list(made.values())
-    return _description(table, planned, settings, reports), _summary(out, planned, reports)
+    return problems
 
 
 def _description(

@@ -16,12 +16,13 @@ from taskgan.core.parse import quoted
 from taskgan.images.volumes import write_volume
 from taskgan.prepare.output import (
     Item,
-    Preparation,
+    Made,
     assign_splits,
     check_output,
     image_files,
     name_problems,
     participant,
+    prepare_items,
 )
 from taskgan.prepare.pet.load import LoadedScan, load_scan
 from taskgan.prepare.pet.rows import PetPreparation, PetRow, find_rows
@@ -74,49 +75,39 @@ def prepare_pet(
     for number, row in enumerate(rows):
         files = image_files(path for path in (row.standard, row.low, *row.masks.values()) if path is not None)
         items.append(Item(row.case, row.subject, (number, row), files, partial(_make, row, settings, number)))
+
+    def _write(folder: Path, made: dict[str, Made], left_out: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+        written = [values for one in made.values() for values in one["written"]]
+        coarse = [(c, s, Coarse.load(x), Coarse.load(y)) for one in made.values() for c, s, x, y in one["coarse"]]
+        notes = list(dict.fromkeys(note for one in made.values() for note in one["notes"]))
+        notes += scale_notes([(c, scale_ratio(y, x)) for c, _, x, y in coarse], "the standard images", "the low ones")
+        notes += pairing_notes(coarse)
+        splits = _splits(rows, left_out, settings)
+        _write_tables(folder, written, splits, settings, masks=any(row.masks for row in rows))
+        measured = {"pairs": len(written), "subjects": len(splits)}
+        measured |= {split: sum(own == split for own in splits.values()) for split in SPLITS}
+        description: Made = {"kind": "pet", "made_by": MADE_BY, "seed": settings.seed, "source": source.name}
+        description |= {"settings": settings.model_dump(mode="json"), "versions": versions(), "notes": notes}
+        counts = ", ".join(f"{measured[name]} {name}" for name in SPLITS if measured[name])
+        end = f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})"
+        return description | {"left_out": left_out, "measured": measured}, [*(f"warning: {n}" for n in notes), end]
+
     table = source if source.is_file() else source / "participants.tsv"
     request = {"source": [table, str(source)], "settings": settings}
-    write = partial(_write_cohort, source.name, rows, settings, out)
+    how: Made = {"made_by": MADE_BY, "what": "scans", "source": source, "part": part, "overwrite": overwrite}
     hint = "; repair them, or leave them out with --skip"
-    verb = Preparation(MADE_BY, str(source), "scans", items, settings, request, write, hint)
-    return verb.run(out, part, overwrite=overwrite)
+    return prepare_items(out, items, _write, request=request, hint=hint, **how)
 
 
-def _make(row: PetRow, settings: PetPreparation, number: int, folder: Path) -> dict[str, Any]:
+def _make(row: PetRow, settings: PetPreparation, number: int, folder: Path) -> Made:
     """Write the images of a scan: rows of ``pairs.csv``, images in blocks, and notes."""
-    made: dict[str, list[Any]] = {"written": [], "coarse": [], "notes": []}
+    made: Made = {"written": [], "coarse": [], "notes": []}
     for scan in load_scan(row, settings, number):
-        made["written"].append(values := _write(folder, row, scan))
+        made["written"].append(values := _write_images(folder, row, scan))
         blocks = (Coarse.of(image).dump() for image in (scan.low, scan.standard))
         made["coarse"].append((values["case"], row.subject, *blocks))
         made["notes"] += scan.notes
     return made
-
-
-def _write_cohort(
-    name: str,
-    rows: Sequence[PetRow],
-    settings: PetPreparation,
-    out: Path,
-    folder: Path,
-    made: dict[str, Any],
-    left_out: dict[str, str],
-) -> tuple[dict[str, Any], list[str]]:
-    written = [values for one in made.values() for values in one["written"]]
-    coarse = [(c, s, Coarse.load(x), Coarse.load(y)) for one in made.values() for c, s, x, y in one["coarse"]]
-    notes = list(dict.fromkeys(note for one in made.values() for note in one["notes"]))
-    notes += scale_notes([(c, scale_ratio(y, x)) for c, _, x, y in coarse], "the standard images", "the low ones")
-    notes += pairing_notes(coarse)
-    splits = _splits(rows, left_out, settings)
-    _write_tables(folder, written, splits, settings, masks=any(row.masks for row in rows))
-    measured = {"pairs": len(written), "subjects": len(splits)}
-    measured |= {split: sum(own == split for own in splits.values()) for split in SPLITS}
-    description: dict[str, Any] = {"kind": "pet", "made_by": MADE_BY, "seed": settings.seed, "source": name}
-    description |= {"settings": settings.model_dump(mode="json"), "versions": versions(), "notes": notes}
-    counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := measured[name]))
-    end = f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})"
-    lines = [*(f"warning: {note}" for note in notes), end]
-    return description | {"left_out": left_out, "measured": measured}, lines
 
 
 def _row_problems(rows: Sequence[PetRow]) -> list[str]:
@@ -136,7 +127,7 @@ def _row_problems(rows: Sequence[PetRow]) -> list[str]:
     return problems
 
 
-def _write(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
+def _write_images(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
     """A case's images; gives its row of ``pairs.csv``, without the split."""
     name = participant(row.subject)
     stem = name + (f"_ses-{participant(row.session).removeprefix('sub-')}" if row.session else "")
