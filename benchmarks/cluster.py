@@ -10,6 +10,8 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +67,15 @@ def main() -> None:
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
     ):
         model = make_model(Path(place) / "model")
-        restore(model, make_cohort(Path(place) / "warm", 2), Path(place) / "out", scheduler=cluster.scheduler_address)
+        with redirect_stdout(StringIO()):
+            warm = make_cohort(Path(place) / "warm", 2)
+            restore(model, warm, Path(place) / "out", precision="32", scheduler=cluster.scheduler_address)
         for count in counts:
             cohort = make_cohort(Path(place) / f"cohort{count}", count)
             began = time.perf_counter()
             out = Path(place) / f"out{count}"
-            restore(model, cohort, out, precision="32", scheduler=cluster.scheduler_address)
+            with redirect_stdout(StringIO()):  # which says what it does
+                restore(model, cohort, out, precision="32", scheduler=cluster.scheduler_address)
             each.append((time.perf_counter() - began) / count)
             print(f"{count} subjects: {each[-1] * count:.1f} s, {1e3 * each[-1]:.0f} ms each")
     ratio = each[-1] / each[0]
