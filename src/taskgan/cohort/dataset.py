@@ -217,7 +217,7 @@ class TrainingSlices:
                 slices.setdefault(group, {}).setdefault(pair.subject, []).extend(usable)
         if not balanced:
             return [[[index for of in slices.values() for one in of.values() for index in one]]]
-        labels = sorted(slices, key=lambda label: (-1.0, "") if label is None else _sortable(label))
+        labels = sorted(slices, key=lambda y: (0.0, y) if isinstance(y, str) else (-1.0 if y is None else y, ""))
         return [list(slices[label].values()) for label in labels]
 
     def _group(self, number: int) -> float | None:
@@ -371,10 +371,6 @@ def _places(shared: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[li
             starts[number] = end
         end += lengths[rows[0]]
     return starts, end
-
-
-def _sortable(label: float | str) -> tuple[float, str]:
-    return (0.0, label) if isinstance(label, str) else (label, "")
 
 
 def load_batches(steps: Steps, step_numbers: Sequence[int], *, workers: int, pin: bool = False) -> Iterator[Batch]:

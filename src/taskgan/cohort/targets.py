@@ -14,7 +14,7 @@ from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted
+from taskgan.core.parse import field_number
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -134,16 +134,7 @@ def parse_number(pair: Pair, column: str) -> float:
     """
     if column == "label":
         return math.nan if pair.label is None else pair.label
-    text = pair.columns.get(column, "")
-    if not text:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise UserError(f"row {pair.row} (case {pair.case}) has {column} {quoted(text)}, expected a number")
-    return value
+    return field_number(pair.columns.get(column, ""), f"row {pair.row} (case {pair.case}) has {column}")
 
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:

@@ -33,6 +33,21 @@ def quoted(value: object) -> str:
     return text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
 
 
+def field_number(text: str, field: str) -> float:
+    """A field of a table as a number; NaN where it is empty. ``field``: whose and which, e.g. ``row 3 has dose``.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    try:
+        value = float(text or 0)
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise UserError(f"{field} {quoted(text)}, expected a number")
+    return value if text else math.nan
+
+
 def truncated(text: str) -> str:
     """A text that a message quotes as it is, cut at 200 characters; of several lines the first."""
     line = next(iter(text.strip().splitlines()), "")

@@ -96,11 +96,6 @@ def _rim(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
     return partial(rim_ratio, edge=edge, white=masks["white"])
 
 
-def _grid_artefacts(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
-    """Grid artefacts in the brain, see :mod:`taskgan.metrics.quality`."""
-    return partial(checkerboard, region=masks["brain"])
-
-
 @dataclass(frozen=True)
 class Lesions:
     """What a matched filter, one for each condition, finds, see :mod:`taskgan.judges.lesions`."""
@@ -205,7 +200,7 @@ def observers(detectors: Mapping[str, Detector], degradation: Degradation | None
     return (
         *(ImageValue(name, (region, "white"), _white_ratio(region, least)) for name, region, least in ratios),
         ImageValue("rim", ("brain", "csf", "white"), _rim),
-        ImageValue("checkerboard", ("brain",), _grid_artefacts),
+        ImageValue("checkerboard", ("brain",), lambda masks: partial(checkerboard, region=masks["brain"])),
         Lesions(detectors),
         Recovery(),
         *([] if degradation is None else [BackProjection(degradation)]),

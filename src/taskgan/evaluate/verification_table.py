@@ -7,7 +7,6 @@ One row a pair. ``set`` is ``test`` (what is judged), ``train`` or ``val`` (what
 """
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, csv_cell
-from taskgan.core.parse import quoted
+from taskgan.core.parse import field_number, quoted
 from taskgan.core.tables import read_table
 from taskgan.evaluate.cases import csv_text
 from taskgan.judges.verification import ImagePairs
@@ -125,7 +124,7 @@ def read_verification(folder: Path) -> DistanceTable | None:
     for number, fields in lines:
         rows.append(_row(path, number, fields))
         for name in named:
-            values[name].append(_number(path, number, name, fields[name]))
+            values[name].append(field_number(fields[name], f"{path} row {number} has {name}"))
     distances: dict[str, dict[str, Floats]] = {}
     for name, (who, image) in named.items():
         distances.setdefault(who, {})[image] = np.array(values[name], dtype=np.float64)
@@ -151,18 +150,6 @@ def _row(path: Path, number: int, fields: Mapping[str, str]) -> DistanceRow:
             f"{row.first_person} and {row.second_person}"
         )
     return row
-
-
-def _number(path: Path, number: int, column: str, text: str) -> float:
-    if not text:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise UserError(f"{path} row {number} has {column} {quoted(text)}, expected a number")
-    return value
 
 
 def distance_columns(

@@ -258,7 +258,8 @@ def check_format(path: Path, photo: Photo) -> None:
     if path.suffix.lower() not in _NAMES:
         raise UserError(f"{path} cannot be written; expected a name that ends in {', '.join(WRITABLE_SUFFIXES)}")
     kind = _NAMES[path.suffix.lower()]
-    if photo.bits == 16 and (kind in ("JPEG", "BMP") or (kind == "TIFF" and _bands(photo) > 1)):
+    bands = photo.pixels.shape[2] + (photo.alpha is not None)
+    if photo.bits == 16 and (kind in ("JPEG", "BMP") or (kind == "TIFF" and bands > 1)):
         raise UserError(f"{path} cannot hold the 16 bits of the input; expected a name that ends in .png")
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
         raise UserError(f"{path} cannot hold the transparency of the input; expected a name that ends in .png")
@@ -297,10 +298,6 @@ def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
         else:
             image = Image.fromarray(whole[:, :, 0] if whole.shape[2] == 1 else whole)
             image.save(partial, format=kind, **options)
-
-
-def _bands(photo: Photo) -> int:
-    return int(photo.pixels.shape[2]) + (photo.alpha is not None)
 
 
 def _deep_png(values: NDArray[np.uint16], photo: Photo) -> bytes:

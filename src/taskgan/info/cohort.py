@@ -14,6 +14,7 @@ from taskgan.core.errors import UserError
 from taskgan.images.dicom.series import Series, SeriesFilter, find_series, list_series
 from taskgan.info.lines import FolderKind, entry_lines, figures_text, lookup, next_step, taskgan_command
 
+_FILES = (".nii", ".gz", ".png", ".jpg", ".npy")
 _FEW = 8  # a column with no more values than this groups the cohort
 _OWN = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
 
@@ -86,13 +87,9 @@ def _groups(pairs: Pairs, columns: list[str]) -> dict[str, str]:
     groups = {}
     for column in columns:
         counts = Counter(pair.columns.get(column, "") for pair in pairs)
-        if len(counts) <= min(_FEW, max(1, len(pairs) - 1)) and not any(_is_file(value) for value in counts):
+        if len(counts) <= min(_FEW, max(1, len(pairs) - 1)) and not any(value.endswith(_FILES) for value in counts):
             groups[column] = _counts(counts)
     return groups
-
-
-def _is_file(value: str) -> bool:
-    return value.endswith((".nii", ".gz", ".png", ".jpg", ".npy"))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

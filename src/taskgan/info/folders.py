@@ -120,13 +120,9 @@ def _screen_restored(folder: Path, record: Mapping[str, Any]) -> list[str]:
     model = ", ".join(f"{key} {record[key]}" for key in ("model", "step", "seed", "fold") if key in record)
     lines += entry_lines("made by", model)
     lines += entry_lines("settings", figures_text(record.get("settings")))
-    lines += entry_lines("property", _property(record))
+    lines += entry_lines("property", _property_text(lookup(record, "recipe", "task")))
     lines += entry_lines("taskgan", str(lookup(record, "versions", "taskgan") or ""))
     return lines + next_step(taskgan_command("evaluate", folder, "COHORT", "-o", "EVALUATION"))
-
-
-def _property(record: Mapping[str, Any]) -> str:
-    return _property_text(lookup(record, "recipe", "task"))
 
 
 def _property_text(task: Any) -> str:

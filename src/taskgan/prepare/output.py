@@ -19,6 +19,7 @@ from taskgan.core.parse import quoted
 from taskgan.core.parts import Part, in_parts, parse_part
 
 Made = dict[str, Any]
+_KEPT = ".made.json"
 
 
 def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
@@ -64,10 +65,7 @@ class Item:
     """A scan, subject or pair of a cohort that is prepared.
 
     Attributes:
-        name: How messages call it.
-        subject: Whose it is: a part of a call has all items of its subjects.
         value: All that ``make`` depends on, with the settings and the files; its text counts.
-        files: That images are read from.
         make: Writes its images below a folder and gives what the tables need, as JSON's values; a UserError leaves it
             out, Problems forbid the cohort.
     """
@@ -96,23 +94,25 @@ def prepare_items(
 
     Args:
         out: Cohort folder to make, which is returned.
-        items: All of them.
+        items: All of them; those of a subject are of one part.
         write: Writes the tables to a folder, by what ``make`` gave of items and why others are left out, both by name.
             Gives what ``cohort.yaml`` says and what is said in the end.
-        made_by: The verb, as ``cohort.yaml`` says it.
-        what: The items, e.g. ``scans``.
-        source: What the verb was called with, for messages.
+        made_by: The verb, as ``cohort.yaml`` says it; ``what`` are the items, e.g. ``scans``, of a ``source``; ``hint``
+            ends the sentence on those that are left out.
         request: Arguments of :func:`~taskgan.core.artefact.request_digest`, besides the files; the settings among them.
         part: ``K/N``; None is the whole call.
         overwrite: Replace a cohort of this verb.
-        hint: End of the sentence on items that are left out.
 
     Raises:
         UserError: If ``out`` may not be written.
         Problems: If an item forbids it, or none can be prepared: nothing is written.
         LeftOut: If some cannot be prepared: they are named, the others are written.
     """
-    keys = [_key(item, request.get("settings")) for item in items]
+    keys = []
+    for item in items:
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in item.files]
+        values = {"item": str(item.value), "settings": str(request.get("settings")), "files": stats}
+        keys.append(value_digest(values, 32))
 
     def _work(own: Part | None) -> bool:
         if own is None or (out / FILE).is_file():
@@ -142,18 +142,13 @@ def prepare_items(
     return out
 
 
-def _key(item: Item, settings: object) -> str:
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in item.files]
-    return value_digest({"item": str(item.value), "settings": str(settings), "files": stats}, 32)
-
-
 def _make_all(
-    items: Iterable[tuple[Item, str]], out: Path, folder: Path | None, what: str, source: object
+    items: Sequence[tuple[Item, str]], out: Path, folder: Path | None, what: str, source: object
 ) -> tuple[dict[str, Made], dict[str, str]]:
     """What is made of items, and why others are left out; see :func:`_make`."""
     made: dict[str, Made] = {}
     left_out, problems = {}, list[str]()
-    with progress("prepare", len(list(items)), what) as bar:
+    with progress("prepare", len(items), what) as bar:
         for item, key in items:
             try:
                 one = _make(item, out / f"{PART}prepared" / key, folder)
@@ -167,9 +162,6 @@ def _make_all(
     if problems:
         raise Problems(f"{source} cannot be prepared", problems)
     return made, left_out
-
-
-_KEPT = ".made.json"
 
 
 def _make(item: Item, own: Path, folder: Path | None) -> Made:

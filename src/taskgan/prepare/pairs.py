@@ -60,7 +60,8 @@ def prepare_pairs(
     table = Path(table) if table is not None else None
     place = table.parent if table is not None else Path()
     known = _known(read_table(table, ("case",)), pairs) if table is not None else {}
-    subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in pairs}
+    subjects = {name: name.partition("_")[0] if name.startswith("sub-") else name for name in pairs}
+    subjects |= {name: row["subject"] for name, row in known.items() if row.get("subject")}
     further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
     items = [Item(name, subjects[name], (name, both), both, partial(_compare, *both)) for name, both in pairs.items()]
 
@@ -158,10 +159,6 @@ def _seen_from(out: Path, text: str, folder: Path) -> str:
     """A value of the table; a file's path as the cohort names it."""
     path = folder / text
     return relative_path(path, out) if text and is_image_name(path) and path.is_file() else text
-
-
-def _subject(name: str) -> str:
-    return name.partition("_")[0] if name.startswith("sub-") else name
 
 
 def _hint(path: Path, shape: Sequence[int]) -> str:

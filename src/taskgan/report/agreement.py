@@ -214,7 +214,8 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
     tone = "worse" if agreement.slope.excludes(1.0) else ""
     units = two_sided_quantile(LEVEL) * agreement.deviation * CENTILOIDS  # as a repeatability coefficient counts
     near = agreement.deviation <= QIBA_VARIATION * float(mine["suvr_reference"].mean())
-    tones = ("better" if near else "worse", _repeatable(units))
+    repeatable = "better" if units <= REPEATABLE[0] else "worse" if units > REPEATABLE[1] else "none"
+    tones = ("better" if near else "worse", repeatable)
     return (
         replace(name, text=f"{name.text}, after its line", value=f"{name.value}, after its line") if after else name,
         count_cell(agreement.count),
@@ -230,10 +231,6 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
         wrong,
         _bias(_to_truth(mine), marked=False),
     )
-
-
-def _repeatable(units: float) -> str:
-    return "better" if units <= REPEATABLE[0] else "worse" if units > REPEATABLE[1] else "none"
 
 
 def _to_truth(rows: pd.DataFrame) -> Interval:

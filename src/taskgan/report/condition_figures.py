@@ -6,20 +6,28 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
 from taskgan.evaluate.cases import mean_of
-from taskgan.images.volumes import Volume, read_volume
+from taskgan.images.volumes import read_volume
 from taskgan.metrics.quality import GRID, bins, spectrum
 from taskgan.page.cells import display_name, number, report_texts
 from taskgan.page.style import Array, axial_view, head_window, method_style, panel_axes, save_figure
 from taskgan.report.geometry import mark_interval
-from taskgan.report.images import Panels, choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
+from taskgan.report.images import (
+    Mask,
+    Panels,
+    choose_detail,
+    column_figure,
+    displayed_mask,
+    first_seeds,
+    psnr_differences,
+    read_mask,
+    show_slice,
+    voxel_aspect,
+)
 from taskgan.report.load import Comparison
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -68,35 +76,25 @@ def choose_subject(comparison: Comparison) -> str | None:
 
 def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | None:
     """Read the images of a subject in one condition; None where one is gone."""
-    rows = comparison.frame[comparison.frame["subject"].astype(str) == subject].sort_values("seed", kind="stable")
-    order = ("clean", *comparison.references, *comparison.methods)
-    firsts = {m: matches.iloc[0] for m in order if len(matches := rows[rows["method"] == m])}
+    firsts = first_seeds(comparison, "subject", subject, ("clean", *comparison.references, *comparison.methods))
     if "clean" not in firsts:
         return None
     try:
         volumes = {m: read_volume(Path(row["restored"])) for m, row in firsts.items()}
-        brain, lesions = (_mask(firsts["clean"], column, volumes["clean"].axes) for column in ("brain", "lesions"))
+        brain, lesions = (read_mask(firsts["clean"], column, volumes["clean"].axes) for column in ("brain", "lesions"))
     except UserError:
         return None
     truth = volumes["clean"]
     images = {m: axial_view(v.data, v.affine) for m, v in volumes.items()}
-    sick = None if lesions is None else _displayed_mask(lesions, truth)
+    sick = None if lesions is None else displayed_mask(lesions, truth)
     z = _slice(images["clean"], sick)
     box = head_window(images["clean"][:, :, z])
     slices = {m: image[*box, z] for m, image in images.items()}
     shown = None if sick is None else sick[*box, z]
     window = _window(slices, shown, comparison)
-    spectra = {} if brain is None else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
+    spectra = {} if brain is None else {m: _log(image, displayed_mask(brain, truth)) for m, image in images.items()}
     known = {m: power for m, power in spectra.items() if power is not None}
     return ConditionPanels(images, z, box, voxel_aspect(truth), "", window, known, shown)
-
-
-def _mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
-    return np.asarray(read_volume(Path(row[column]), axes=axes).data > 0.5) if row[column] else None
-
-
-def _displayed_mask(mask: Mask, truth: Volume) -> Mask:
-    return np.asarray(axial_view(mask.astype(np.float32), truth.affine) > 0.5)
 
 
 def _slice(clean: Array, lesions: Mask | None) -> int:

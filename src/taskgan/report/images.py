@@ -1,6 +1,6 @@
 """Figure 3: input, methods and truth of one case, with a detail and the errors, on common scales."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case
 
 INCHES = 1.75  # of a column
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def psnr_differences(comparison: Comparison) -> pd.Series:
     return own.dropna()
 
 
-def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -> int:
+def choose_slice(clean: NDArray[np.float32], cortex: Mask | None) -> int:
     """Index along the third axis of the slice with the most cortex, else with the highest uptake."""
     amount = cortex.sum(axis=(0, 1)) if cortex is not None and cortex.any() else clean.sum(axis=(0, 1))
     return int(np.argmax(amount))
@@ -139,29 +140,36 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     Where the reference region is known, all images are divided by the clean image's mean in it (SUVR): one
     number for the whole case, so that a method that is too bright looks too bright.
     """
-    rows = comparison.frame[comparison.frame["case"] == case].sort_values("seed", kind="stable")
-    order = ["input", *comparison.methods, "clean"]
-    paths = {m: Path(matches.iloc[0]["restored"]) for m in order if len(matches := rows[rows["method"] == m])}
+    firsts = first_seeds(comparison, "case", case, ("input", *comparison.methods, "clean"))
     try:
-        volumes = {m: read_volume(path) for m, path in paths.items()}
-        first = rows.iloc[0]
+        volumes = {m: read_volume(Path(row["restored"])) for m, row in firsts.items()}
         truth = volumes["clean"]
-        masks = {
-            c: read_volume(Path(first[c]), axes=truth.axes).data > 0.5 if first[c] else None
-            for c in ("cortex", "reference")
-        }
+        cortex, reference = (read_mask(firsts["clean"], column, truth.axes) for column in ("cortex", "reference"))
     except UserError:
         return None
-    reference = masks["reference"]
     scale, unit = 1.0, "image units"
     if reference is not None and reference.any():
         scale, unit = float(truth.data[reference].mean()), "SUVR"
-    cortex = masks["cortex"]
-    cortex_mask = axial_view(cortex.astype(np.float32), truth.affine) > 0.5 if cortex is not None else None
     whole = axial_view(truth.data, truth.affine)
-    z = choose_slice(whole, cortex_mask)
+    z = choose_slice(whole, None if cortex is None else displayed_mask(cortex, truth))
     shown = {m: axial_view(v.data, v.affine) / np.float32(scale) for m, v in volumes.items()}
     return Panels(shown, z, head_window(whole[:, :, z]), voxel_aspect(truth), unit)
+
+
+def first_seeds(comparison: Comparison, column: str, value: str, order: Iterable[str]) -> dict[str, "pd.Series[Any]"]:
+    """The row of the lowest seed of each method, of those whose column (``case``, ``subject``) has a value."""
+    rows = comparison.frame[comparison.frame[column].astype(str) == value].sort_values("seed", kind="stable")
+    return {method: own.iloc[0] for method in order if len(own := rows[rows["method"] == method])}
+
+
+def read_mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
+    """The mask (X, Y, Z) that a row names, in axes; None where it names none."""
+    return np.asarray(read_volume(Path(row[column]), axes=axes).data > 0.5) if row[column] else None
+
+
+def displayed_mask(mask: Mask, truth: Volume) -> Mask:
+    """A mask on the grid of a volume as :func:`axial_view` shows it."""
+    return np.asarray(axial_view(mask.astype(np.float32), truth.affine) > 0.5)
 
 
 def voxel_aspect(volume: Volume) -> float:

@@ -14,7 +14,7 @@ from taskgan.images.photos import LUMINANCE, is_photo_name, read_photo
 from taskgan.images.volumes import read_volume
 from taskgan.page.cells import display_name, number, report_texts
 from taskgan.page.style import Array, axes_figure, blank_figure, method_style, save_figure, set_heading
-from taskgan.report.images import SelectedCase, choose_detail, column_figure, psnr_differences
+from taskgan.report.images import SelectedCase, choose_detail, column_figure, first_seeds, psnr_differences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case, by_seed
@@ -24,9 +24,8 @@ from taskgan.report.verified import BOTH, Floats
 
 def photo_paths(comparison: Comparison, case: str) -> dict[str, Path]:
     """The images of a case in the order of the figures: input, methods (the lowest seed of each), clean."""
-    rows = comparison.frame[comparison.frame["case"] == case].sort_values("seed", kind="stable")
-    order = (*comparison.references, *comparison.methods, "clean")
-    return {m: Path(matches.iloc[0]["restored"]) for m in order if len(matches := rows[rows["method"] == m])}
+    firsts = first_seeds(comparison, "case", case, (*comparison.references, *comparison.methods, "clean"))
+    return {method: Path(row["restored"]) for method, row in firsts.items()}
 
 
 def read_photos(paths: Mapping[str, Path]) -> dict[str, Array] | None:

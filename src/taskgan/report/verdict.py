@@ -149,16 +149,13 @@ def _read_against_input(comparison: Comparison) -> Iterable[str]:
     """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
     for metric in (with_kind_phrase(JUDGE, comparison.kind), SUVR):
         changes = [
-            f"{display_name(m)} {interval_text(one.interval, metric.digits, sign=True)}{_mark(one)}"
+            f"{display_name(m)} {interval_text(one.interval, metric.digits, sign=True)}"
+            + f" ({one.verdict})" * (one.verdict != "none")
             for m, one in compare_methods(comparison, metric, "input", seeds=False).items()
             if not math.isnan(one.interval.estimate)
         ]
         if changes:
             yield f"Change of {metric.phrase} from the degraded input, less is better: {join_methods(changes)}."
-
-
-def _mark(one: MetricComparison) -> str:
-    return "" if one.verdict == "none" else f" ({one.verdict})"
 
 
 def _against(comparison: Comparison, method: str, compared: list[MetricComparison]) -> str:

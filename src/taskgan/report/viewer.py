@@ -19,26 +19,20 @@ ROOM = 3_000_000
 
 
 class Viewer:
-    """Takes up cases in their order while there is room for them in the page.
+    """Takes up cases while there is room for them in the page; ``left_out`` has the titles of the others.
 
-    Attributes:
-        cases: What the page's script reads of each case.
-        left_out: Titles of those for which there was no room.
+    ``data`` is what the page's script reads: the cases, and 256 colours of intensities and of errors.
     """
 
     def __init__(self) -> None:
         self.cases: list[dict[str, Any]] = []
         self.left_out: list[str] = []
-        self._colours, self._sizes, self._room = "", list(SIZES), ROOM
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """All that the script reads: colours of intensities and of errors, 256 each, and the cases."""
-        return {"colours": _colours(self._colours), "errors": _colours("RdBu_r"), "cases": self.cases}
+        self.data = {"errors": _colours("RdBu_r"), "cases": self.cases}
+        self._sizes, self._room = list(SIZES), ROOM
 
     def add(self, title: str, panels: Panels) -> None:
         """Take up a case. If the first is too large for the page, all are shown more coarsely."""
-        self._colours = panels.colours
+        self.data["colours"] = _colours(panels.colours)
         case = _case(title, panels, *self._sizes[0])
         while not self.cases and _bytes(case) > ROOM and len(self._sizes) > 1:
             del self._sizes[0]
@@ -66,8 +60,7 @@ def _case(title: str, panels: Panels, edge: int, slices: int) -> dict[str, Any]:
     most = max(panels.top, float(np.percentile(clean, 99.9)), 1e-6)
     every = slice(panels.z % step, None, step)
     strips = {m: sprite_strip(volume[*box, every], block, most) for m, volume in panels.volumes.items()}
-    height, width = next(iter(strips.values())).shape
-    count = len(range(depth)[every])
+    (height, width), count = strips["clean"].shape, len(range(depth)[every])
     return {
         "title": title,
         "unit": panels.unit,

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.parse import quoted
+from taskgan.core.errors import UserError
+from taskgan.core.parse import field_number, quoted
 from taskgan.images.dicom.series import SeriesFilter
 from taskgan.physics.sequences import CONTRASTS, MASK_TYPES
 from taskgan.prepare.table import InputTable, TableRow
@@ -214,16 +215,12 @@ def _named_problems(line: TableRow, role: str, known: tuple[str, ...]) -> list[s
 
 
 def _number(line: TableRow, column: str, problems: list[str]) -> float | None:
-    if not line[column]:
-        return None
     try:
-        value = float(line[column])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        problems.append(f"row {line.number} has {column} {quoted(line[column])}, expected a number")
+        value = field_number(line[column], f"row {line.number} has {column}")
+    except UserError as error:
+        problems.append(str(error))
         return None
-    return value
+    return value if line[column] else None
 
 
 def _either(names: tuple[str, ...]) -> str:
