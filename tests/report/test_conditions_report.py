@@ -153,7 +153,7 @@ def test_the_subject_of_the_figures_is_picked_by_rule(comparison: Comparison) ->
     lesion = found.images["clean"][found.window]
     assert lesion.min() < 92 < np.median(lesion)  # dark on T1w
     assert found.lesions is not None
-    assert found.slices["clean"][found.lesions].max() < np.median(lesion)
+    assert found.images["clean"][found.lesions].max() < np.median(lesion)
 
 
 def test_one_contrast_with_lesions_is_shown_at_a_lesion_too(folders: list[Path], tmp_path: Path) -> None:
