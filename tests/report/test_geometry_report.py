@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.features import FILE, read_features
 from taskgan.page.style import axes_figure, draw_mapping
 from taskgan.report.geometry import (
@@ -28,6 +29,9 @@ def old(evaluations: list[Path], tmp_path: Path) -> list[Path]:
         copies.append(tmp_path / f"old-{k}")
         shutil.copytree(folder, copies[-1])
         (copies[-1] / FILE).unlink()
+        record = read_yaml(copies[-1] / "evaluation.yaml")
+        del record["files"][FILE]
+        write_yaml(copies[-1] / "evaluation.yaml", record)
     return copies
 
 

@@ -165,9 +165,8 @@ def load_comparison(
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
     evaluations = tuple(EvaluationFolder(Path(f), read_record(Path(f) / "evaluation.yaml")) for f in folders)
-    for one in evaluations:
-        if wrong := differing(one.folder / "evaluation.yaml", one.record):
-            raise UserError(f"{wrong[0]} since it was evaluated; make it again with taskgan evaluate --overwrite")
+    if wrong := [text for e in evaluations for text in differing(e.folder / "evaluation.yaml", e.record) or ()]:
+        raise UserError(f"{wrong[0]} since it was evaluated; make it again with taskgan evaluate --overwrite")
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
         raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
