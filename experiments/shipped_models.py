@@ -81,7 +81,7 @@ MODELS = {
             "machine={threads: 1, precision: auto}",
             "loss={lambda_gan: 0, mu_task: 0.003}",
             "schedule=[]",
-            "optimiser.steps=4000",
+            "optimiser.steps=2500",
             "validation={every: 500, save_every: 500, cases: 24}",
             "task.1.pretrain.steps=200",
         ),
