@@ -57,6 +57,14 @@ def test_gaussian_is_the_best_one_of_the_validation_subjects(cohort: Path, tmp_p
     assert side["GeneratedBy"][-1]["Settings"] == best
 
 
+def test_a_filter_is_told_no_numbers(cohort: Path, tmp_path: Path) -> None:
+    """The recipe of networks that are told the dose: its range is known after training alone."""
+    for recipe in ("pet-demo", "pet-doses"):
+        run("gaussian", cohort, "-o", tmp_path / recipe, "--split", "test", "--recipe", recipe)
+    for path in sorted((tmp_path / "pet-demo").glob("*.nii.gz")):
+        assert path.read_bytes() == (tmp_path / "pet-doses" / path.name).read_bytes()
+
+
 def test_evaluate_takes_a_filter_like_any_method(
     cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
