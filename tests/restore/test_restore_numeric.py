@@ -44,6 +44,13 @@ def test_a_file_is_restored_for_the_dose_that_is_said(model: Path, source: Path,
     assert not np.array_equal(*images)
 
 
+def test_the_sidecar_says_the_dose_unless_the_user_does(model: Path, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "pet.json").write_text('{"DosePercent": 5.0}')
+    for numbers, dose in ({}, 5.0), ({"dose": "10"}, 10.0):
+        out = restore(model, [source], tmp_path / f"dose{dose}.nii.gz", numbers=numbers, precision="32")
+        assert read_sidecar(out)["GeneratedBy"][-1]["Settings"]["numeric"] == {"dose": dose}
+
+
 def test_the_other_dose_is_another_restoration(model: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     restore(model, [source], out, numbers={"dose": "5"}, precision="32")

@@ -33,7 +33,7 @@ class Listed:
     @property
     def doses(self) -> tuple[float, ...]:
         """Doses that it saw, in per cent of the standard dose; empty where its cohort says nothing of them."""
-        return tuple(dose for text in self.card.seen.metadata.get("dose", ()) if (dose := positive(text)))
+        return tuple(sorted(dose for text in self.card.seen.metadata.get("dose", ()) if (dose := positive(text))))
 
     @property
     def seen(self) -> str:

@@ -11,7 +11,6 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, frame_count, read_photo
 from taskgan.images.statistics import image_statistics, photo_statistics
-from taskgan.images.volumes import read_sidecar
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.restorer import RestoredVolume
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata
@@ -74,8 +73,7 @@ def check_images(
 
 def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
     """What the image has that the model did not see."""
-    metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
-    known = metadata | {"dose": job.pair.columns.get("dose")}
+    known = job.sidecar | {"dose": job.pair.columns.get("dose")}
     statistics = (photo_statistics if job.is_photo else image_statistics)(case.source.data)
     warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
     warnings += numeric_warnings(job.numbers, card.data)

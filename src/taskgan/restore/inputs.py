@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from taskgan.cohort.conditions import condition_of, numbers_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
@@ -18,6 +19,7 @@ from taskgan.images.volumes import (
     check_affine,
     is_image_name,
     is_nifti_name,
+    read_sidecar,
     sidecar,
     sidecar_and_notes,
     stem,
@@ -54,6 +56,11 @@ class Job:
     def is_photo(self) -> bool:
         """Whether the image is a photo, whose colour, bits and metadata the restored one keeps."""
         return is_photo_name(self.pair.degraded)
+
+    @property
+    def sidecar(self) -> dict[str, Any]:
+        """What the image's sidecar says; nothing of a photo."""
+        return {} if self.is_photo else read_sidecar(self.pair.degraded)
 
     @property
     def sd(self) -> Path:
@@ -175,13 +182,15 @@ def find_jobs(
 
 
 def _told(job: Job, data: Data, numbers: Mapping[str, str]) -> Job:
-    """A job with the numbers that its model is told: its row's, else those that were given."""
+    """A job with the numbers that its model is told: its row's, else those given, else the dose of its sidecar."""
     for name in numbers:
         if name not in data.numeric:
             known = ", ".join(data.numeric) or "no number"
             raise UserError(f"--set {name}={numbers[name]}: the model is told {known}")
         if job.pair.columns.get(name):
             raise UserError(f"--set {name}={numbers[name]}: the table says the {name} of case {job.pair.case} itself")
+    if "dose" in data.numeric and not (job.pair.columns.get("dose") or "dose" in numbers):
+        numbers = {**numbers, "dose": str(job.sidecar.get("DosePercent", ""))}
     pair = replace(job.pair, columns={**job.pair.columns, **numbers}) if numbers else job.pair
     return replace(job, pair=pair, numbers=numbers_of(pair, data)) if data.numeric else job
 

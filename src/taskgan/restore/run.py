@@ -19,7 +19,7 @@ from taskgan.core.files import PathLike, value_digest
 from taskgan.core.parts import Part, in_parts, parse_part
 from taskgan.core.tensors import warn_of_emulated_bf16
 from taskgan.images.photos import photo_bits
-from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
+from taskgan.images.volumes import is_image_name, read_volume, write_volume
 from taskgan.model.engines import check_engine, check_precision
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume, Restorer
@@ -212,11 +212,10 @@ def _listed_model(name: str, at: Sequence[Path], out: Path, wished: Mapping[str,
     card, numbers = models[0].card, set(wished["numbers"] or ())
     untold = card.data.model_copy(update={"numeric": (), "numeric_scales": {}})
     first = find_jobs(at, out, untold, suffix=card.seen.suffix, **{**wished, "numbers": None})[0]
-    known = numbers | {column for column, value in first.pair.columns.items() if value}
+    dose = positive(first.pair.columns.get("dose") or first.sidecar.get("DosePercent"))
+    known = numbers | {column for column, value in first.pair.columns.items() if value} | ({"dose"} if dose else set())
     models = [one for one in models if numbers <= set(one.card.data.numeric) <= known] or models  # can be told
     image = read_volume(first.pair.degraded, axes=card.data.axes, series=first.pair.series("degraded"))
-    side = {} if first.is_photo else read_sidecar(first.pair.degraded)
-    dose = positive(first.pair.columns.get("dose") or side.get("DosePercent"))
     best, why = nearest(models, image.voxel_size, dose)
     say(why)
     return best.folder
