@@ -34,12 +34,20 @@ def test_one_test_case_has_a_report_that_says_what_it_cannot(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("auc", "mae", "masks", "said"),
-    [(0.5, 0.4, False, "AUC 0.50"), (0.9, 0.2, False, ""), (None, 1.0, True, "Dice 0.00"), (None, 0.3, True, "")],
+    ("auc", "mae", "with_mask", "said"),
+    [
+        (0.5, 0.4, None, "AUC 0.50"),
+        (0.9, 0.2, None, ""),
+        (None, 1.0, 1.0, "Dice 0.00"),
+        (None, 0.3, 1.0, ""),
+        (None, 0.75, 0.75, "Dice 0.00"),  # who marks nothing is right of a quarter of the volumes
+        (None, 0.6, 0.75, ""),
+    ],
 )
-def test_a_reader_that_has_not_learnt_is_named(auc: float | None, mae: float, masks: bool, said: str) -> None:
-    metrics = RecogniserMetrics(
-        volumes=8, slice_mae=mae, volume_error=None, balanced_accuracy=None, auc=auc, loss=1.0, outputs={}
-    )
-    reason = unlearnt_reason("task", metrics, masks=masks)
+def test_a_reader_that_has_not_learnt_is_named(
+    auc: float | None, mae: float, with_mask: float | None, said: str
+) -> None:
+    values = {"volume_error": None, "balanced_accuracy": None, "loss": 1.0, "with_mask": with_mask}
+    metrics = RecogniserMetrics(volumes=8, slice_mae=mae, auc=auc, **values)
+    reason = unlearnt_reason("task", metrics, masks=with_mask is not None)
     assert (said in reason) if said else not reason

@@ -73,6 +73,7 @@ def volume_metrics(
         auc=_auc(scores, classes),
         loss=float(np.mean(losses)),
         outputs=_outputs(entries) if len(entries[0]) > 1 else {},
+        with_mask=float(np.mean([bool(y.any()) for y in labels])) if kind.dense else None,
     )
 
 

@@ -45,6 +45,7 @@ class RecogniserMetrics(BaseModel):
         auc: Area under the ROC curve of the volumes' mean predictions; None likewise.
         loss: Mean loss of a slice, each volume counting the same.
         outputs: Mean |prediction − target| of each output, where there are several.
+        with_mask: Of masks the share of volumes whose mask holds anything: the error of who marks nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +57,7 @@ class RecogniserMetrics(BaseModel):
     auc: float | None
     loss: float
     outputs: dict[str, float] = {}
+    with_mask: float | None = None
 
 
 def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = False) -> str:
@@ -66,9 +68,9 @@ def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = Fals
         metrics: On clean images of the validation subjects.
         masks: Whether it draws masks, whose error is one minus Dice.
     """
-    found = ""
-    if masks and metrics.slice_mae > 1 - _LEAST_DICE:
-        found = f"Dice {1 - metrics.slice_mae:.2f}"
+    found, dice = "", 1 - metrics.slice_mae / (metrics.with_mask or 1)
+    if masks and dice < _LEAST_DICE:
+        found = f"Dice {max(dice, 0):.2f}"
     elif not masks and metrics.auc is not None and metrics.auc < _LEAST_AUC:
         found = f"AUC {metrics.auc:.2f}"
     if not found:

@@ -88,13 +88,15 @@ def model_readme(
     edges = " × ".join(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in seen.voxel_size)
     dose = f"; dose {', '.join(seen.metadata['dose'])} % of the standard" if "dose" in seen.metadata else ""
     measured = ", ".join(f"{key} {value:.4g}" for key, value in card.measured.items()) or "None were measured."
+    several = len(card.data.inputs) > 1 or card.data.conditions
+    images = "COHORT/pairs.csv -o RESTORED" if several else "scan.nii.gz -o out.nii.gz"
     sections = {
         "Intended use": card.intended_use,
         "Training data": f"{seen.subjects} training subjects: {seen.cohort}; voxels of {edges} mm{dose}.",
         "Figures": figures or measured,
         "Limits": _listed(card.limits),
         "The graph": _listed(graph),
-        "How to use": f"```\ntaskgan restore {card.name} scan.nii.gz -o out.nii.gz\n```",
+        "How to use": f"```\ntaskgan restore {card.name} {images}\n```",
         "Network": f"A U-Net of {shape.dimensions} dimensions, width {shape.width}, depth {shape.depth}; objective "
         f"{card.objective}, seed {card.seed}, step {card.step}.",
         "Licence": licence,
