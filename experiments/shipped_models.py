@@ -74,8 +74,8 @@ MODELS = {
     "pet-low-dose/doses-2x2x5mm": _pet(_FIVE, None, "at about 2×2×5.2 mm"),
     "pet-low-dose/dose1-2mm": _pet(_ONE, 2.0, "at about 2×2×2 mm"),
     "pet-low-dose/doses-2mm": _pet(_FIVE, 2.0, "at about 2×2×2 mm"),
-    # T beside L1, without D: what keeps lesions and invents least (docs/evidence.md). Does not ship yet: a first one, whose T
-    # had learnt nothing in the recipe's 500 steps, made 58 false lesions an image of T2-FLAIR.
+    # T beside L1, without D: what keeps lesions and invents least (docs/evidence.md). Does not ship yet: a first one,
+    # whose T had learnt nothing in the recipe's 500 steps, made 58 false lesions an image of T2-FLAIR.
     "mr-contrasts/mdme-1.8x1.8x5mm": ShippedModel(
         recipe="mr-lesions-demo",
         overrides=(
