@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -57,6 +58,8 @@ class DrivenBrowser:
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while True:
             while b"\0" not in self._rest:
+                # A question of the page (before it is left, say) would be waited for without end.
+                assert select.select([self._from], [], [], 120)[0], f"no answer to {method} in 120 s"
                 part = os.read(self._from, 1 << 20)
                 if not part:
                     raise RuntimeError("the browser has ended")

@@ -1,5 +1,6 @@
 """Results on their way: a PACS that is down, silent, killed or forgetful, DICOMweb, TLS; nothing is lost."""
 
+import itertools
 import shutil
 import ssl
 import subprocess
@@ -31,14 +32,16 @@ def restored(start: Start, pet: Path, **changes: Any) -> tuple[Any, str]:
 
 def work_until_set_aside(bench: Any) -> None:
     """Send as often as it may be; it waits longer and longer."""
-    waits, last = [], time.monotonic()
+    begun = []
     while bench.states() != {"failed": 1}:
+        now = time.monotonic()
         if bench.node.send():
-            waits.append(time.monotonic() - last)
-            last = time.monotonic()
+            begun.append(now)
         time.sleep(0.01)
-    assert len(waits) == bench.settings.attempts
-    assert 0.09 < waits[1] < waits[2]
+    assert len(begun) == bench.settings.attempts
+    first, second = (after - before for before, after in itertools.pairwise(begun[:3]))
+    assert first > 0.9 * bench.settings.backoff_s  # however busy the machine is, no earlier
+    assert second > 1.9 * bench.settings.backoff_s > 0
 
 
 def test_a_pacs_that_is_down_is_tried_so_often_and_the_result_is_kept(

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.artefact import differing
 from taskgan.core.console import duration, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import folder_files, read_yaml, versions, write_yaml
@@ -123,10 +124,11 @@ def _evaluate(method: str, readers: Recipe, cohort: Path, run: Path) -> None:
     from taskgan.evaluate.run import evaluate
 
     folder = run / "evaluation"
-    if (folder / "evaluation.yaml").is_file():
+    marker = folder / "evaluation.yaml"
+    if marker.is_file() and differing(marker) == []:
         say(f"{folder} is complete")
         return
-    evaluate(run / "restored", cohort, folder, recipe=readers, method=method)
+    evaluate(run / "restored", cohort, folder, recipe=readers, method=method, overwrite=True)
 
 
 def _report(runs: list[Path], out: Path) -> None:

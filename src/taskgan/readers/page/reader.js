@@ -245,6 +245,7 @@ const say = (text, bad) => Object.assign($("saved"), { textContent: text, classN
 function give(question, value) {
   answers[question] = value;
   waiting.set(question, value);
+  say("saving …");
   refresh();
   flush();
 }
