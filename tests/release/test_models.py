@@ -112,8 +112,12 @@ def test_a_model_goes_to_a_hub_and_comes_back(index: Path, tmp_path: Path) -> No
 
 def test_what_does_not_agree_is_not_taken_in(index: Path, tmp_path: Path) -> None:
     out = export_to_hub(index / "alone", tmp_path / "hub")
+    page = (out / "README.md").read_bytes()
+    (out / "README.md").unlink()  # killed before it was written
+    assert export_to_hub(index / "alone", out) == export_to_hub(index / "alone", out)
+    assert (out / "README.md").read_bytes() == page
     with pytest.raises(UserError, match="holds something else"):
-        export_to_hub(index / "alone", out)
+        export_to_hub(index / "alone", out, licence="mit")
     readme = out / "README.md"
     readme.write_text(readme.read_text().replace("generator.safetensors: ", "generator.safetensors: 0"))
     with pytest.raises(UserError, match="vouches for other weights"):

@@ -13,7 +13,7 @@ from torch import nn
 from taskgan.core.artefact import commit, differing, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import Failed, UserError
-from taskgan.core.files import PathLike, atomic, check_writable, folder_files, versions, write_text
+from taskgan.core.files import PathLike, atomic, check_writable, checksum, folder_files, versions, write_text
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_yaml, read_text
 from taskgan.core.version import __version__
@@ -171,10 +171,12 @@ def import_from_hub(folder: PathLike, out: PathLike, *, overwrite: bool = False)
 
 def _place(out: Path, state: Mapping[str, torch.Tensor], card: ModelCard, text: str, *, overwrite: bool) -> None:
     check_writable(out, "the model")
-    if not overwrite and folder_files(out):
+    weights, page = out / WEIGHTS, out / "README.md"  # written last: a call that was killed is gone on with
+    begun = weights.is_file() and checksum(weights) == card.checksum
+    if not overwrite and folder_files(out) and not (begun and (not page.is_file() or read_text(page) == text)):
         raise UserError(f"{out} holds something else; choose another folder or pass --overwrite")
     write_model(out, state, card)
-    write_text(out / "README.md", text)
+    write_text(page, text)
 
 
 def export(
