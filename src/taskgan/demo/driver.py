@@ -123,8 +123,7 @@ def _restore(fitted: Callable[[Path, Path], object] | None, cohort: Path, run: P
 def _evaluate(method: str, readers: Recipe, cohort: Path, run: Path) -> None:
     from taskgan.evaluate.run import evaluate
 
-    folder = run / "evaluation"
-    marker = folder / "evaluation.yaml"
+    folder, marker = run / "evaluation", run / "evaluation" / "evaluation.yaml"
     if marker.is_file() and differing(marker) == []:
         say(f"{folder} is complete")
         return

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from taskgan.core.artefact import commit, differing, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import Failed, UserError
-from taskgan.core.files import PathLike, atomic, check_writable, checksum, folder_files, versions, write_text
+from taskgan.core.files import PathLike, atomic, atomic_folder, checksum, folder_files, versions, write_text
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_yaml, read_text
 from taskgan.core.version import __version__
@@ -116,6 +117,7 @@ TOLERANCE = 1e-4  # of the largest value
 
 
 @exclusive("out", "the exported model")
+@exclusive("out", "the model", beside=True)
 def export_to_hub(model: PathLike, out: PathLike, *, licence: str = "other", overwrite: bool = False) -> Path:
     """Write a model in the layout of model hubs: weights, ``model.yaml`` and ``README.md`` with its YAML header.
 
@@ -137,6 +139,7 @@ def export_to_hub(model: PathLike, out: PathLike, *, licence: str = "other", ove
     return out
 
 
+@exclusive("out", "the model", beside=True)
 def import_from_hub(folder: PathLike, out: PathLike, *, overwrite: bool = False) -> Path:
     """Take a folder in the layout of model hubs into an index, if its weights are those that its cards vouch for.
 
@@ -170,7 +173,6 @@ def import_from_hub(folder: PathLike, out: PathLike, *, overwrite: bool = False)
 
 
 def _place(out: Path, state: Mapping[str, torch.Tensor], card: ModelCard, text: str, *, overwrite: bool) -> None:
-    check_writable(out, "the model")
     weights, page = out / WEIGHTS, out / "README.md"  # written last: a call that was killed is gone on with
     begun = weights.is_file() and checksum(weights) == card.checksum
     if not overwrite and folder_files(out) and not (begun and (not page.is_file() or read_text(page) == text)):
@@ -179,6 +181,7 @@ def _place(out: Path, state: Mapping[str, torch.Tensor], card: ModelCard, text: 
     write_text(page, text)
 
 
+@exclusive("out", "the exported model", beside=True)
 def export(
     model: PathLike, out: PathLike, *, to: str = "onnx", licence: str = "other", overwrite: bool = False
 ) -> Path:
@@ -202,7 +205,6 @@ def export(
         raise UserError(f"--to is {to!r}, expected one of {', '.join(FORMATS)}")
     if absent := [name for name in _NEEDS[to] if not engines.is_installed(name)]:
         raise UserError(f"--to {to} needs {absent[0]}, which is not installed: pip install 'taskgan[export]'")
-    check_writable(out, "the exported model")
     state, card = read_model(model)
     request = request_digest(out, model=card.checksum, to=to, licence=licence, version=__version__)
     if not overwrite and is_done(out / MARKER, request):
@@ -214,22 +216,23 @@ def export(
         network = fold_batch_norms(network, in_place=True)
         network.projection = None  # of the image's size, so no part of a graph: the card says so
     (out / MARKER).unlink(missing_ok=True)
-    files, run = _write_graph(network, out, to)
-    if (error := _largest_error(network, run)) > TOLERANCE:
-        raise Failed(f"{out} differs from the model by {error:.1e} of the range, expected at most {TOLERANCE:g}")
-    steps = processing(card)
-    load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
-    sentences = [
-        *([load] if to == "torch-export" else []),
-        f"{FORMATS[to]}: input x, {steps['input']}, any batch and size.",
-        f"Channels: {'; '.join(f'{index} {name}' for index, name in enumerate(steps['channels']))}.",
-        *(*steps["before"], *steps["after"]),
-        f"Held against torch on sizes that do not divide: at most {error:.0e} of the range off.",
-    ]
-    write_text(out / "README.md", model_readme(card, licence=licence, graph=sentences))
-    values = {"model": card.name, "checksum": card.checksum, "format": to, "largest_error": float(f"{error:.2g}")}
-    values |= {"processing": steps, "request": request, "versions": versions()}
-    commit(out / MARKER, values, [*files, out / "README.md"])
+    with nullcontext(out) if folder_files(out) else atomic_folder(out) as folder:
+        files, run = _write_graph(network, folder, to)
+        if (error := _largest_error(network, run)) > TOLERANCE:
+            raise Failed(f"{out} differs from the model by {error:.1e} of the range, expected at most {TOLERANCE:g}")
+        steps = processing(card)
+        load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
+        sentences = [
+            *([load] if to == "torch-export" else []),
+            f"{FORMATS[to]}: input x, {steps['input']}, any batch and size.",
+            f"Channels: {'; '.join(f'{index} {name}' for index, name in enumerate(steps['channels']))}.",
+            *(*steps["before"], *steps["after"]),
+            f"Held against torch on sizes that do not divide: at most {error:.0e} of the range off.",
+        ]
+        write_text(folder / "README.md", model_readme(card, licence=licence, graph=sentences))
+        values = {"model": card.name, "checksum": card.checksum, "format": to, "largest_error": float(f"{error:.2g}")}
+        values |= {"processing": steps, "request": request, "versions": versions()}
+        commit(folder / MARKER, values, [*files, folder / "README.md"])
     say(f"{out / FORMATS[to]}: {card.name} for {to}, at most {error:.0e} of the range from torch; README.md says how")
     return out
 

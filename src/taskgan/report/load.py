@@ -88,10 +88,8 @@ class Comparison:
     @property
     def pictured(self) -> dict[str, "Comparison"]:
         """What figures show at a lesion: every condition; of one kind of image with lesions, all without a name."""
-        frame = self.frame
-        return self.conditions or (
-            {"": self} if (frame["lesions_true"] > 0).any() and frame["grey_white"].notna().any() else {}
-        )
+        sick = (self.frame["lesions_true"] > 0).any() and self.frame["grey_white"].notna().any()
+        return self.conditions or ({"": self} if sick else {})
 
     @property
     def condition(self) -> str:
