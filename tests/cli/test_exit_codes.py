@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from taskgan.cli import main
+from taskgan.cli.entry import error_message
 from taskgan.core.console import progress
-from taskgan.core.errors import Diverged, Failed
+from taskgan.core.errors import Diverged, Failed, Terminated
 from taskgan.core.lock import locked
 
 
@@ -165,3 +166,16 @@ def test_a_sweep_with_failed_runs_ends_with_3(failed: int, code: int, monkeypatc
         main()
     assert (end.value.code or 0) == code
     assert asked[0].retry
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Terminated("ended by SIGTERM"), 143)])
+def test_a_signal_that_a_library_took_for_an_error_is_a_signal(stop: BaseException, code: int) -> None:
+    try:
+        try:
+            raise stop
+        except BaseException as error:
+            raise ValueError("cannot be serialised") from error
+    except ValueError as error:
+        said, found = error_message(error)
+    assert found == code
+    assert said.endswith("nothing half-written is left, call it again to go on")
