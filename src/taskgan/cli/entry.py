@@ -148,7 +148,8 @@ def error_message(error: BaseException) -> tuple[str, int]:
     if isinstance(behind := error.__cause__ or error.__context__, KeyboardInterrupt):  # a library took it for an error
         return _INTERRUPTED, INTERRUPTED
     if isinstance(error, Terminated) or isinstance(behind, Terminated):
-        return "taskgan: ended by SIGTERM; nothing half-written is left, call it again to go on", TERMINATED
+        said = error if isinstance(error, Terminated) else behind
+        return f"taskgan: {said}; nothing half-written is left, call it again to go on", TERMINATED
     if isinstance(error, UsageError):
         return (str(error) if is_help(error) else usage_sentence(error)), BAD_INPUT
     if isinstance(error, UserError):
@@ -162,8 +163,7 @@ def error_message(error: BaseException) -> tuple[str, int]:
         if package not in ("taskgan", *sys.stdlib_module_names):
             return f"taskgan: this needs {error.name}, which is not here: pip install 'taskgan[all]'", BAD_INPUT
     if isinstance(error, OSError) and error.filename is not None:
-        text = f"{short_words(_path_of(error))} cannot be read or written: {error.strerror or error}"
-        return f"taskgan: {text}", BAD_INPUT
+        return f"taskgan: {short_words(_path_of(error))} cannot be read or written: {error.strerror}", BAD_INPUT
     memory = out_of_memory(error)
     if memory is not None:
         return (
