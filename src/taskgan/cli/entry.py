@@ -140,16 +140,23 @@ def _terminate(*_: Any) -> None:
     raise Terminated("ended by SIGTERM")
 
 
+def _signal_behind(error: BaseException | None) -> BaseException | None:
+    """The signal that an error is, or was made of: libraries turn what comes while they work into their own errors."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | Terminated):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def error_message(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code.
 
     An error that nobody foresaw gets a report beside the output (:mod:`taskgan.cli.crash`).
     """
-    if isinstance(behind := error.__cause__ or error.__context__, KeyboardInterrupt):  # a library took it for an error
+    stop = _signal_behind(error)
+    if isinstance(stop, KeyboardInterrupt):
         return _INTERRUPTED, INTERRUPTED
-    if isinstance(error, Terminated) or isinstance(behind, Terminated):
-        said = error if isinstance(error, Terminated) else behind
-        return f"taskgan: {said}; nothing half-written is left, call it again to go on", TERMINATED
+    if stop is not None:
+        return f"taskgan: {stop}; nothing half-written is left, call it again to go on", TERMINATED
     if isinstance(error, UsageError):
         return (str(error) if is_help(error) else usage_sentence(error)), BAD_INPUT
     if isinstance(error, UserError):
@@ -163,7 +170,8 @@ def error_message(error: BaseException) -> tuple[str, int]:
         if package not in ("taskgan", *sys.stdlib_module_names):
             return f"taskgan: this needs {error.name}, which is not here: pip install 'taskgan[all]'", BAD_INPUT
     if isinstance(error, OSError) and error.filename is not None:
-        return f"taskgan: {short_words(_path_of(error))} cannot be read or written: {error.strerror}", BAD_INPUT
+        reason = error.strerror or error
+        return f"taskgan: {short_words(_path_of(error))} cannot be read or written: {reason}", BAD_INPUT
     memory = out_of_memory(error)
     if memory is not None:
         return (

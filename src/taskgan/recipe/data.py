@@ -135,6 +135,11 @@ class Data(Settings):
         return self
 
     @property
+    def untold(self) -> "Data":
+        """The same for what is told no numbers: a filter, a fit, a choice among models."""
+        return self.model_copy(update={"numeric": (), "numeric_scales": {}})
+
+    @property
     def colours(self) -> int:
         """Channels of a slice, and of what a generator makes of it."""
         return 3 if self.colour == "rgb" else 1

@@ -171,8 +171,8 @@ def _inputs(inputs: Sequence[Path], data: Data, protocol_file: ProtocolFile) -> 
     named = {pair.columns[condition] for pair in pairs} - {""} if condition in pairs.columns else set()
     own = (*data.conditions, *(target.name for target in protocol_file.targets), *CONTRASTS, *sorted(named))
     known = tuple(name for name in dict.fromkeys(own) if not named or name in named)
-    told = {"condition": condition, "conditions": known, "numeric": (), "numeric_scales": {}}
-    return columns, data.model_copy(update={"inputs": tuple(columns), **told})
+    own_data = {"inputs": tuple(columns), "condition": condition, "conditions": known}
+    return columns, data.untold.model_copy(update=own_data)
 
 
 def _sources(scans: Sequence[Scan]) -> dict[str, object]:

@@ -89,8 +89,7 @@ def model_readme(
     edges = " × ".join(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in seen.voxel_size)
     dose = f"; dose {', '.join(seen.metadata['dose'])} % of the standard" if "dose" in seen.metadata else ""
     measured = ", ".join(f"{key} {value:.4g}" for key, value in card.measured.items()) or "None were measured."
-    several = len(card.data.inputs) > 1 or card.data.conditions
-    images = "COHORT/pairs.csv -o RESTORED" if several else "scan.nii.gz -o out.nii.gz"
+    images = "scan.nii.gz -o out.nii.gz" if card.data.inputs[1:] + card.data.conditions == () else "COHORT -o RESTORED"
     sections = {
         "Intended use": card.intended_use,
         "Training data": f"{seen.subjects} training subjects: {seen.cohort}; voxels of {edges} mm{dose}.",

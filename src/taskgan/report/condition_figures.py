@@ -44,11 +44,7 @@ class ConditionPanels(Panels):
     spectra: dict[str, NDArray[np.float64]]
     lesions: Mask | None
     colours: ClassVar[str] = "gray"
-
-    @property
-    def top(self) -> float:
-        """The value that is white; 0 is black."""
-        return 1.05 * max(float(np.percentile(self.images["clean"], 99.8)), 1e-6)
+    headroom: ClassVar[float] = 1.05
 
     @property
     def worst(self) -> float:
@@ -140,17 +136,8 @@ def condition_figure(comparison: Comparison, panels: ConditionPanels, name: str,
             _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
 
     titles = ("Slice", "Detail", "Image − clean", *["Spectrum"] * bool(panels.spectra))
-    return column_figure(
-        path,
-        panels.images,
-        panels.errors,
-        panels.window,
-        _show,
-        panels.worst,
-        titles=titles,
-        aspect=panels.aspect,
-        finish=_finish,
-    )
+    how: dict[str, Any] = {"titles": titles, "aspect": panels.aspect, "finish": _finish}
+    return column_figure(path, panels.images, panels.errors, panels.window, _show, panels.worst, **how)
 
 
 def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str) -> None:

@@ -111,6 +111,7 @@ class Panels:
     aspect: float
     unit: str
     colours: ClassVar[str] = "gray_r"
+    headroom: ClassVar[float] = 1.15
 
     @property
     def images(self) -> dict[str, Array]:
@@ -120,12 +121,13 @@ class Panels:
     @property
     def errors(self) -> dict[str, Array]:
         """Image − clean of all but the clean one."""
-        return {m: image - self.images["clean"] for m, image in self.images.items() if m != "clean"}
+        images = self.images
+        return {m: image - images["clean"] for m, image in images.items() if m != "clean"}
 
     @property
     def top(self) -> float:
         """The value where the scale of intensities ends, which begins at 0."""
-        return 1.15 * float(np.percentile(self.images["clean"], 99.8))
+        return self.headroom * max(float(np.percentile(self.images["clean"], 99.8)), 1e-6)
 
     @property
     def worst(self) -> float:

@@ -164,7 +164,7 @@ def _cases(comparison: Comparison, folder: Path, viewer: Viewer) -> list[PageFig
 
 
 def _condition_cases(comparison: Comparison, folder: Path, viewer: Viewer) -> list[PageFigure]:
-    """A figure for each condition, of one subject; none without lesions or image files."""
+    """A figure for each condition, of one subject; none where no condition or lesion is known, or no image."""
     subject = choose_subject(comparison) if comparison.pictured else None
     pictures = []
     for name, part in comparison.pictured.items() if subject is not None else ():

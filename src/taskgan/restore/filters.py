@@ -108,8 +108,8 @@ def restore_by_filter(
     """
     if is_image_name(out):
         raise UserError(f"{out} is called like an image; {method} restores the images of a table, expected a folder")
-    of_networks = {"neighbours": 0, "context": (), "patch": None, "numeric": (), "numeric_scales": {}}
-    data = recipe.data.model_copy(update={"inputs": ("degraded",), "colour": "luminance", **of_networks})
+    alone = {"inputs": ("degraded",), "neighbours": 0, "context": (), "patch": None, "colour": "luminance"}
+    data = recipe.data.untold.model_copy(update=alone)
     pairs = _table(inputs, data, method)
     with locked(out, "the restored images"):
         request = request_digest(

@@ -210,8 +210,7 @@ def _listed_model(name: str, at: Sequence[Path], out: Path, wished: Mapping[str,
         raise UserError(f"{name} does not exist; expected a model folder or the name of a listed model")
     models = models_called(name, index)
     card, numbers = models[0].card, set(wished["numbers"] or ())
-    untold = card.data.model_copy(update={"numeric": (), "numeric_scales": {}})
-    first = find_jobs(at, out, untold, suffix=card.seen.suffix, **{**wished, "numbers": None})[0]
+    first = find_jobs(at, out, card.data.untold, suffix=card.seen.suffix, **{**wished, "numbers": None})[0]
     dose = positive(first.pair.columns.get("dose") or first.sidecar.get("DosePercent"))
     known = numbers | {column for column, value in first.pair.columns.items() if value} | ({"dose"} if dose else set())
     models = [one for one in models if numbers <= set(one.card.data.numeric) <= known] or models  # can be told

@@ -346,9 +346,9 @@ def _rates(recipe: Recipe) -> dict[str, float]:
 
 def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     """F sees one slice at a time, whatever G sees: it has to make a degraded slice of a clean one."""
-    none = {"neighbours": 0, "condition": "", "conditions": (), "numeric": (), "numeric_scales": {}}
-    alone = recipe.data.model_copy(update={"inputs": ("degraded",), **none})
-    generator = _seeded(recipe, "degrader", lambda: generator_network(recipe.generator, alone))
+    alone = {"inputs": ("degraded",), "neighbours": 0, "condition": "", "conditions": ()}
+    data = recipe.data.untold.model_copy(update=alone)
+    generator = _seeded(recipe, "degrader", lambda: generator_network(recipe.generator, data))
     restored, degraded = (
         ImageBuffer(recipe.cycle.buffer, derive_seed(recipe.seed, "history", name)) for name in ("restored", "degraded")
     )
