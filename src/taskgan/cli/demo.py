@@ -36,7 +36,7 @@ def demo_lesions(
         list[str] | None, typer.Option("--set", help="Change the mr-flair-demo recipe: section.key=value; repeatable.")
     ] = None,
 ) -> None:
-    """A finding that L1 and GAN lose and Task-GAN keeps: MR lesions, in about 10 minutes on two cores."""
+    """A finding that L1 and GAN lose and Task-GAN keeps: MR lesions, in about 11 minutes on two cores."""
     from taskgan.demo.demos import demo_lesions as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())

@@ -68,7 +68,7 @@ def demo_lesions(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Seq
     base = read_recipe("mr-flair-demo", [*overrides, f"seed={seed}"])
     demo = Demo(
         title=f"T2-FLAIR from one acquisition, which restoration keeps lesions? {subjects} simulated subjects",
-        minutes=10,
+        minutes=11,
         settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
         cohort_stage=(
             "simulate: tissues, lesions, signals of every sequence, coil noise",
