@@ -29,7 +29,7 @@ METHODS = {
     "l1_task": Method(("objective=task_gan",), "sweep-task-gan"),
 }
 SWEEPS = {"sweep-task-gan": Sweep(("objective=task_gan",), ("loss.mu_task=0.003,0.01,0.03",), ("objective=gan",))}
-TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "pixels": 64, "slices": 4}
+TRIAL_COHORT: dict[str, Any] = {"subjects": 20, "pixels": 64, "slices": 4}
 TRIAL = (
     "generator={width: 8, max_width: 16, depth: 3, norm: instance, dropout_layers: 1}",
     "discriminator={widths: [8, 8, 8], norm: instance}",

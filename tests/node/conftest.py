@@ -68,7 +68,7 @@ class Bench:
         until(lambda: not self.listener._open and not self.listener._entity.active_associations)
 
     def work(self) -> None:
-        self.node.look()
+        self.node.poll()
         while self.node.restore() or self.node.send():
             pass
 

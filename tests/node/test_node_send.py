@@ -25,7 +25,7 @@ def restored(start: Start, pet: Path, **changes: Any) -> tuple[Any, str]:
     bench = start(wait_s=0.0, **changes)
     send(bench.port, files_of(pet))
     bench.rest()
-    bench.node.look()
+    bench.node.poll()
     assert bench.node.restore()
     return bench, bench.queue.keys("sending")[0]
 

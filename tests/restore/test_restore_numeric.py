@@ -35,7 +35,7 @@ def test_a_file_is_restored_for_the_dose_that_is_said(model: Path, source: Path,
     images = []
     for dose in ("5", "25"):
         out = restore(model, [source], tmp_path / f"dose{dose}.nii.gz", numbers={"dose": dose}, precision="32")
-        told = Restorer.from_folder(model, precision="32").told({"dose": float(dose)})
+        told = Restorer.from_folder(model, precision="32").with_numbers({"dose": float(dose)})
         images.append(read_volume(out).data)
         np.testing.assert_array_equal(images[-1], told.restore_volume(volume()).image)
         side = read_sidecar(out)
@@ -69,7 +69,7 @@ def test_a_tables_column_says_it(model: Path, source: Path, tmp_path: Path) -> N
     out = restore(model, [tmp_path / "pairs.csv"], tmp_path / "out", precision="32")
     restorer = Restorer.from_folder(model, precision="32")
     for row in rows:
-        wanted = restorer.told({"dose": row["dose"]}).restore_volume(volume()).image
+        wanted = restorer.with_numbers({"dose": row["dose"]}).restore_volume(volume()).image
         np.testing.assert_array_equal(read_volume(out / f"{row['case']}.nii.gz").data, wanted)
     assert "dose 60, the model saw 1 to 25" in read_sidecar(out / "d60.nii.gz")["Warnings"]
     assert not any("dose" in text for text in read_sidecar(out / "d1.nii.gz")["Warnings"])
@@ -104,7 +104,7 @@ def test_film_is_told_numbers_too() -> None:
     for layer in network.up_film:  # which is 0 before training
         torch.nn.init.constant_(layer.weight, 0.5)
     restorer = Restorer(network, DATA)
-    weak, strong = (restorer.told({"dose": dose}).restore_volume(volume()).image for dose in (1.0, 25.0))
+    weak, strong = (restorer.with_numbers({"dose": dose}).restore_volume(volume()).image for dose in (1.0, 25.0))
     assert not np.array_equal(weak, strong)
 
 

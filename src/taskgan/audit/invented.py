@@ -84,35 +84,36 @@ def _repeat(pair: Pair, inputs: AuditInputs, shape: tuple[int, ...]) -> dict[str
     return {AGAIN: image} if image is not None and image.shape == shape else {}
 
 
-def invented_table(found: InventedStructure) -> Table:
+def invented_table(structure: InventedStructure) -> Table:
     """A row an image; none where no measured image can contradict."""
-    threshold = found.threshold
+    threshold = structure.threshold
     rows = []
-    for name, by_subject in found.patches.items():
+    for name, by_subject in structure.patches.items():
         patches = sum(part.size for parts in by_subject.values() for part in parts)
-        shares = (found.rate(name, threshold, brighter=brighter) for brighter in (False, True))
+        shares = (structure.rate(name, threshold, brighter=brighter) for brighter in (False, True))
         counts = count_cell(len(by_subject)), count_cell(patches)
         rows.append((name_cell(name, tone="strong"), *counts, *(share_cell(one, 1) for one in shares)))
-    how = "5 % of the patches of clean repeats exceed" if AGAIN in found.patches else "is set: nobody was scanned again"
+    repeated = AGAIN in structure.patches
+    how = "5 % of the patches of clean repeats exceed" if repeated else "is set: nobody was scanned again"
     return text_table("invented", text_columns("invented"), rows, threshold=threshold, how=how)
 
 
-def invented_chart(found: InventedStructure, path: Path) -> Path | None:
+def invented_chart(structure: InventedStructure, path: Path) -> Path | None:
     """Operating curve: rate of each method against that of clean repeats, or against the threshold without any."""
-    methods = [name for name in found.patches if name != AGAIN]
+    methods = [name for name in structure.patches if name != AGAIN]
     if not methods:
         return None
-    repeated = AGAIN in found.patches
-    false = [found.rate(AGAIN, t).estimate for t in _THRESHOLDS] if repeated else list(_THRESHOLDS)
+    repeated = AGAIN in structure.patches
+    false = [structure.rate(AGAIN, t).estimate for t in _THRESHOLDS] if repeated else list(_THRESHOLDS)
     with axes_figure(1, 1, (5.2, 3.4)) as (figure, axes):
         axis = axes[0][0]
         for method in methods:
-            rates = [found.rate(method, t).estimate for t in _THRESHOLDS]
+            rates = [structure.rate(method, t).estimate for t in _THRESHOLDS]
             axis.plot(false, rates, color=method_style(method, methods)[0], label=display_name(method))
         if repeated:
             axis.plot([0, 1], [0, 1], color="#444444", linewidth=0.8)
         else:
-            axis.axvline(found.threshold, color="#444444", linewidth=0.8, linestyle=(0, (4, 3)))
+            axis.axvline(structure.threshold, color="#444444", linewidth=0.8, linestyle=(0, (4, 3)))
         axis.set_xlabel("Rate on clean repeats" if repeated else "Threshold (SD of the measured image’s noise)")
         axis.set_ylabel("Rate on restored images")
         axis.legend()

@@ -128,7 +128,7 @@ def measure_once(
     """The same, kept in a folder for a call with the same request: numbers come back bit by bit."""
     path = folder / f"{value_digest({'cases': [pair.case for pair in pairs], 'request': request}, 32)}.json"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         rows, readings = measure_cases(pairs, context)
         features = context.positions.of(pairs) if context.positions is not None else {}
@@ -136,8 +136,8 @@ def measure_once(
         write_text(path, json.dumps(values, default=lambda number: number.item()))
         return rows, readings
     if context.positions is not None:
-        context.positions.put(kept["features"])
-    return kept["rows"], [Reading(*values) for values in kept["readings"]]
+        context.positions.put(saved["features"])
+    return saved["rows"], [Reading(*values) for values in saved["readings"]]
 
 
 def add_variation(rows: Sequence[Row], pairs: Mapping[str, Pair]) -> None:

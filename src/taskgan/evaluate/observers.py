@@ -137,15 +137,15 @@ def findings(view: ObserverView) -> list[dict[str, float]]:
     parts, count = ndimage.label(view.masks.get("findings", np.zeros(1, dtype=bool)))
     if view.truth is None or not count:
         return []
-    found = []
+    rows = []
     for number, recovery in enumerate(_coefficients(view.image, view.truth, parts, count), start=1):
         own = parts == number
         shell = view.truth[ndimage.binary_dilation(own, iterations=2) & (parts == 0)]
         around = float(np.median(shell)) if shell.size else 0.0
         contrast = float(view.truth[own].mean()) / around if around > 0 else np.nan
         diameter = float(np.cbrt(6 * own.sum() * np.prod(view.voxel_mm) / np.pi))
-        found.append({"finding": number, "diameter_mm": diameter, "contrast": contrast, "recovery": float(recovery)})
-    return found
+        rows.append({"finding": number, "diameter_mm": diameter, "contrast": contrast, "recovery": float(recovery)})
+    return rows
 
 
 @dataclass(frozen=True)

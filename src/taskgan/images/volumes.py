@@ -160,8 +160,8 @@ def read_volume(path: Path, *, finite: bool = True, axes: str = "", series: str 
     if is_dicom(path):
         from taskgan.images.dicom.series import SeriesFilter, read_series
 
-        values, affine, found = read_series(path, SeriesFilter(series))
-        return _turned_volume(*nearest_ras(values, affine), None, axes, found.notes)
+        values, affine, stack = read_series(path, SeriesFilter(series))
+        return _turned_volume(*nearest_ras(values, affine), None, axes, stack.notes)
     if not is_nifti_name(path):
         raise UserError(
             f"{path} is not a NIfTI image, a DICOM series or a photo: expected a folder of DICOM files, or a name "
@@ -223,8 +223,8 @@ def read_shape(path: Path, axes: str = "", *, series: str = "") -> tuple[tuple[i
     if is_dicom(path):
         from taskgan.images.dicom.series import SeriesFilter, find_series
 
-        found = find_series(path, SeriesFilter(series))
-        volume = _turned_volume(*nearest_ras(np.broadcast_to(np.float32(0), found.shape), found.affine), None, axes)
+        stack = find_series(path, SeriesFilter(series))
+        volume = _turned_volume(*nearest_ras(np.broadcast_to(np.float32(0), stack.shape), stack.affine), None, axes)
         return volume.data.shape, volume.affine
     try:
         image = load_nifti(path)

@@ -28,8 +28,6 @@ from taskgan.objective.task import TaskKind
 from taskgan.recipe import RecogniserSettings, Target
 
 CARD = "recogniser.yaml"
-
-
 _LEAST_DICE, _LEAST_AUC = 0.1, 0.6
 
 
@@ -68,15 +66,15 @@ def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = Fals
         metrics: On clean images of the validation subjects.
         masks: Whether it draws masks, whose error is one minus Dice.
     """
-    found, dice = "", 1 - metrics.slice_mae / (metrics.with_mask or 1)
+    figure, dice = "", 1 - metrics.slice_mae / (metrics.with_mask or 1)
     if masks and dice < _LEAST_DICE:
-        found = f"Dice {max(dice, 0):.2f}"
+        figure = f"Dice {max(dice, 0):.2f}"
     elif not masks and metrics.auc is not None and metrics.auc < _LEAST_AUC:
-        found = f"AUC {metrics.auc:.2f}"
-    if not found:
+        figure = f"AUC {metrics.auc:.2f}"
+    if not figure:
         return ""
     return (
-        f"{name} has not learnt the property ({found} on {metrics.volumes} clean validation volumes): by its "
+        f"{name} has not learnt the property ({figure} on {metrics.volumes} clean validation volumes): by its "
         "eyes nothing can be kept or lost"
     )
 

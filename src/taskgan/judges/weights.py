@@ -181,8 +181,8 @@ def _read(path: Path) -> dict[str, Any]:
                     f"{path} is a MATLAB 7.3 file (HDF5), expected version 5 to 7 like the released vgg-face.mat; in "
                     "MATLAB: save(file, '-struct', 'net', '-v7')"
                 )
-            found = f"its reader died with signal {-done.returncode}" if done.returncode < 0 else truncated(said)
-            raise UserError(f"{path} cannot be read as a MATLAB file ({found}), expected a whole vgg-face.mat")
+            reason = f"its reader died with signal {-done.returncode}" if done.returncode < 0 else truncated(said)
+            raise UserError(f"{path} cannot be read as a MATLAB file ({reason}), expected a whole vgg-face.mat")
         with np.load(target, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
     tree: dict[str, Any] = json.loads(str(held.pop("tree")))
@@ -318,10 +318,10 @@ class _File:
     def layer(self, kind: str, count: int, what: str) -> Tensor:
         """The numbers (count,) of the next layer with weights, which must be of this kind."""
         place = _NAMES.search(self._bytes, self._place)
-        found = place.group(1).decode() if place else "the end of the file"
-        if place is None or found != kind:
+        actual = place.group(1).decode() if place else "the end of the file"
+        if place is None or actual != kind:
             raise UserError(
-                f"{self._path} has {found} where {kind}_ of {what} should be, expected the 29 layers of {DLIB_FILE}"
+                f"{self._path} has {actual} where {kind}_ of {what} should be, expected the 29 layers of {DLIB_FILE}"
             )
         self._place = place.end()
         integers = [self._integer(what) for _ in range(_INTEGERS_BEFORE[kind] + 5)][-5:]

@@ -49,8 +49,8 @@ def read_answers(frames: Mapping[Answer, pd.DataFrame], error: str) -> Answers:
     measures = ("AUC", error, "error") if area else (error, "error", "AUC")
 
     def _values(answer: Answer) -> tuple[Interval, ...]:
-        found = reader_metrics(frames[answer], frames[BEST])
-        by_name = {"AUC": found.auc, error: found.mae, "error": found.error}
+        metrics = reader_metrics(frames[answer], frames[BEST])
+        by_name = {"AUC": metrics.auc, error: metrics.mae, "error": metrics.error}
         return tuple(by_name[name] for name in measures)
 
     def _gain(first: Answer, second: Answer) -> Interval:
@@ -74,54 +74,54 @@ def verified_answers(distances: Mapping[Answer, NDArray[np.float64]], pairs: Ima
     )
 
 
-def limit_sentence(found: Answers) -> str:
+def limit_sentence(answers: Answers) -> str:
     """Whether a task network has anything to win, and what each method leaves of it."""
 
     def _signed(gap: Interval) -> str:
         return interval_text(gap, 3, sign=True)
 
-    if PLAIN in found.known:
-        gap = found.gain(LIMIT, PLAIN)
+    if PLAIN in answers.known:
+        gap = answers.gain(LIMIT, PLAIN)
         words = "headroom for a task network here" if gap.low > 0 else "no headroom for a task network is shown here"
-        parts = [f"{words}: {_signed(gap)} of {found.measures[0]}"]
+        parts = [f"{words}: {_signed(gap)} of {answers.measures[0]}"]
     else:
-        values = [interval_text(found.values(answer)[0], 3) for answer in (LIMIT, BEST)]
-        parts = [f"{found.measures[0]} of who was taught on the inputs {values[0]}, of clean images {values[1]}"]
-    for answer in (one for one in found.known if one.taught == CLEAN and one.image not in (CLEAN, INPUT)):
-        left, own = found.gain(LIMIT, answer), Answer(answer.image, answer.image)
+        values = [interval_text(answers.values(answer)[0], 3) for answer in (LIMIT, BEST)]
+        parts = [f"{answers.measures[0]} of who was taught on the inputs {values[0]}, of clean images {values[1]}"]
+    for answer in (one for one in answers.known if one.taught == CLEAN and one.image not in (CLEAN, INPUT)):
+        left, own = answers.gain(LIMIT, answer), Answer(answer.image, answer.image)
         words = "leaves" if left.low > 0 else "already keeps all of it, as far as is shown: left"
         parts.append(f"{display_name(answer.image)} {words} {_signed(left)}")
-        if own in found.known and (more := found.gain(own, answer)).low > 0:
+        if own in answers.known and (more := answers.gain(own, answer)).low > 0:
             parts[-1] += f", and {_signed(more)} more is in its images for who is taught on them"
-    if any(found.gain(LIMIT, answer).high < 0 for answer in found.known if answer not in (LIMIT, BEST)):
+    if any(answers.gain(LIMIT, answer).high < 0 for answer in answers.known if answer not in (LIMIT, BEST)):
         # What was made of the inputs holds no more than they do.
         parts.append("the bound is too low: readers of the inputs find less than is in what was made of them")
     return "; ".join(parts) + "."
 
 
-def limit_table(found: Answers) -> Table:
+def limit_table(answers: Answers) -> Table:
     """Every answer with its measures, and what the readers of the inputs are better by."""
-    names = ("Taught on", "Reads", *found.measures, "Left to win")
+    names = ("Taught on", "Reads", *answers.measures, "Left to win")
     columns = tuple(Column(name.lower().replace(" ", "_"), name) for name in names)
     rows = []
-    for answer in found.known:
-        values = [*found.values(answer), found.gain(LIMIT, answer)]
+    for answer in answers.known:
+        values = [*answers.values(answer), answers.gain(LIMIT, answer)]
         rows.append((*map(text_cell, answer), *(estimate_cell(value, 3) for value in values)))
     return Table("limit", "What readers find", "", columns, tuple(rows))
 
 
-def draw_limit(found: Answers, path: Path) -> Path:
+def draw_limit(answers: Answers, path: Path) -> Path:
     """The measure that counts, of every answer; the line is what readers of the inputs reach."""
-    with axes_figure(1, 1, (7.5, 0.8 + 0.32 * len(found.known))) as (figure, ((axis,),)):
-        for place, answer in enumerate(found.known):
-            value = found.values(answer)[0]
-            colour, marker = method_style(answer.image, [one.image for one in found.known])
+    with axes_figure(1, 1, (7.5, 0.8 + 0.32 * len(answers.known))) as (figure, ((axis,),)):
+        for place, answer in enumerate(answers.known):
+            value = answers.values(answer)[0]
+            colour, marker = method_style(answer.image, [one.image for one in answers.known])
             axis.plot([value.low, value.high], [place, place], color=colour, linewidth=1.5)
             face = colour if answer.taught == CLEAN else "white"
             axis.plot(value.estimate, place, marker, color=colour, markerfacecolor=face, markersize=7)
-        axis.axvline(found.values(LIMIT)[0].estimate, color="#444444", linewidth=0.8, linestyle=":")
-        names = [f"{display_name(a.image)}, read by who was taught on {display_name(a.taught)}" for a in found.known]
+        axis.axvline(answers.values(LIMIT)[0].estimate, color="#444444", linewidth=0.8, linestyle=":")
+        names = [f"{display_name(a.image)}, read by who was taught on {display_name(a.taught)}" for a in answers.known]
         axis.set_yticks(range(len(names)), names)
-        axis.set_xlabel(f"{found.measures[0]}, 95 % by subject")
+        axis.set_xlabel(f"{answers.measures[0]}, 95 % by subject")
         axis.invert_yaxis()
         return save_figure(figure, path)

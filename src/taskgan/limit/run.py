@@ -199,15 +199,15 @@ def limit(
     (out / RECORD).unlink(missing_ok=True)
     target, files = recipe.task.target, []
     if target.kind == "embedding":
-        found = compare_people(panel, _people(pairs, panel))
+        answers = compare_people(panel, _people(pairs, panel))
     else:
         own = Targets.for_table(target, pairs), target_property(target, pairs)
-        asked = {name: PropertyReader(f"{reader} taught on {name}", one, *own) for name, one in panel.readers.items()}
-        rows, found = read_property(panel, asked)
+        named = {name: PropertyReader(f"{reader} taught on {name}", one, *own) for name, one in panel.readers.items()}
+        rows, answers = read_property(panel, named)
         write_readings(out, readings_table(rows))
         files = [out / READINGS]
-    sentence = limit_sentence(found)
-    files += [write_table(limit_table(found), out), draw_limit(found, out / FIGURE)]
+    sentence = limit_sentence(answers)
+    files += [write_table(limit_table(answers), out), draw_limit(answers, out / FIGURE)]
     record = {
         "sentence": sentence,
         "reader": reader,
@@ -242,13 +242,13 @@ def _panel(
 ) -> Panel:
     """Teach the readers, or take them from where they are kept."""
     data, settings = recipe.data, recipe.judge if reader == "judge" else recipe.task.reader
-    found = [find_restorations(folder, pairs) for folder in folders]
-    tested = [p for p in pairs.split("test") if p.clean and all(p.case in one.images for one in found)]
+    restorations = [find_restorations(folder, pairs) for folder in folders]
+    tested = [p for p in pairs.split("test") if p.clean and all(p.case in one.images for one in restorations)]
     if not tested:
         raise UserError(f"{pairs.source} has no test case with a clean image that every method restored")
     learnt = {pair.case for split in ("train", "val") for pair in pairs.split(split) if pair.clean}
     views, taught = {INPUTS: input_view(data)}, [INPUTS]
-    for one in found:
+    for one in restorations:
         name = one.method if one.method not in views else f"{one.method}-{len(views)}"
         views[name] = restored_view(one.images, data.axes)
         taught += [name] * (learnt <= one.images.keys())

@@ -199,7 +199,7 @@ class Restorer:
                 restored = np.concatenate(slices)
         return stack.keep_empty(restored)
 
-    def told(self, numbers: Mapping[str, float]) -> "Restorer":
+    def with_numbers(self, numbers: Mapping[str, float]) -> "Restorer":
         """The same for images of these values of ``data.numeric``, such as ``{"dose": 5}``."""
         twin = copy.copy(self)
         twin._numbers = dict(numbers)

@@ -61,13 +61,13 @@ def listed_models(index: Path | None = None) -> list[Listed]:
     Raises:
         UserError: If an index is no folder, or a card in it cannot be read.
     """
-    found: dict[str, Listed] = {}
+    models: dict[str, Listed] = {}
     for place in index_folders(index):
         for path in sorted([*place.glob(f"*/{CARD}"), *place.glob(f"*/*/{CARD}")]):
             name = path.parent.relative_to(place).as_posix()
             if not any(part.startswith(".") for part in path.parent.relative_to(place).parts):
-                found.setdefault(name, Listed(name, path.parent, read_card(path), place == shipped_folder()))
-    return list(found.values())
+                models.setdefault(name, Listed(name, path.parent, read_card(path), place == shipped_folder()))
+    return list(models.values())
 
 
 def models_called(name: str, index: Path | None = None) -> list[Listed]:
@@ -77,11 +77,11 @@ def models_called(name: str, index: Path | None = None) -> list[Listed]:
         UserError: If there is none.
     """
     known = listed_models(index)
-    found = [one for one in known if one.name == name] or [one for one in known if one.name.split("/")[0] == name]
-    if not found:
+    matching = [one for one in known if one.name == name] or [one for one in known if one.name.split("/")[0] == name]
+    if not matching:
         names = ", ".join(dict.fromkeys(one.name.split("/")[0] for one in known)) or "none"
         raise UserError(f"no model {quoted(name)}: expected a model folder, or the name of a listed one ({names})")
-    return found
+    return matching
 
 
 def model_folder(model: PathLike) -> Path:
@@ -92,10 +92,10 @@ def model_folder(model: PathLike) -> Path:
     """
     if Path(model).exists():
         return Path(model)
-    found = models_called(str(model))
-    if len(found) > 1:
-        raise UserError(f"{model} is a family; expected one of {', '.join(one.name for one in found)}")
-    return found[0].folder
+    matching = models_called(str(model))
+    if len(matching) > 1:
+        raise UserError(f"{model} is a family; expected one of {', '.join(one.name for one in matching)}")
+    return matching[0].folder
 
 
 def nearest(models: Sequence[Listed], voxel_size: Sequence[float], dose: float | None) -> tuple[Listed, str]:

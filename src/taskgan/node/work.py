@@ -31,7 +31,7 @@ class Node:
         self.settings, self.queue = settings, queue
         self._asked: dict[str, float] = {}
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Let series be restored that are known to be whole."""
         for key in self.queue.keys("receiving"):
             if self.queue.quiet_s(key) < self.settings.wait_s:
@@ -212,9 +212,9 @@ def serve(place: Path, *, folders: list[Path] | None = None) -> None:
                 while True:
                     with _going_on():
                         queue.tidy(settings.keep_days)
-                        node.look()
+                        node.poll()
                         while node.restore():
-                            node.look()
+                            node.poll()
                     time.sleep(min(_TICK_S, settings.wait_s))
         finally:
             listener.close()
@@ -223,7 +223,7 @@ def serve(place: Path, *, folders: list[Path] | None = None) -> None:
 def _work_off(node: Node, folders: list[Path]) -> None:
     for folder in folders:
         node.take(folder)
-    node.look()
+    node.poll()
     while node.queue.keys("restoring") or node.queue.keys("sending"):
         if not (node.restore() or node.send()):
             time.sleep(_TICK_S / 5)

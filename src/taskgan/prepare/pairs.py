@@ -107,18 +107,18 @@ def _compare(low: Path, high: Path, _: Path) -> Made:
 
 def _paired(low: Path, high: Path, out: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Pairs by case, and notes on images that have no counterpart."""
-    found = [_images(folder, out) for folder in (low, high)]
-    common = [name for name in found[0] if name in found[1]]
+    images = [_images(folder, out) for folder in (low, high)]
+    common = [name for name in images[0] if name in images[1]]
     if not common:
-        first = next(iter(found[0].values()))
+        first = next(iter(images[0].values()))
         raise UserError(f"{high} holds no image called like one of {low}, expected names such as {first.name}")
     notes = []
-    for folder, own, other in ((low, found[0], found[1]), (high, found[1], found[0])):
+    for folder, own, other in ((low, images[0], images[1]), (high, images[1], images[0])):
         alone = [own[name].name for name in own if name not in other]
         if alone:
             more = f" and {len(alone) - _SHOWN} more" * (len(alone) > _SHOWN)
             notes.append(f"{folder}: no counterpart of {', '.join(alone[:_SHOWN])}{more}")
-    return {name: (found[0][name], found[1][name]) for name in common}, notes
+    return {name: (images[0][name], images[1][name]) for name in common}, notes
 
 
 def _images(folder: Path, out: Path) -> dict[str, Path]:

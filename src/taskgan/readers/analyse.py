@@ -90,21 +90,21 @@ class StudyAnswers:
     @cached_property
     def compared(self) -> dict[tuple[Figure, str], ReaderStudy]:
         """Obuchowski and Rockette's analysis of each figure; with the jackknife (``dbm``) that of DBM."""
-        found: dict[tuple[Figure, str], ReaderStudy] = {}
+        studies: dict[tuple[Figure, str], ReaderStudy] = {}
         for figure in FIGURES:
             scores = self.table("score" if figure == "auc" else "decision")
             for name in ("or", "dbm"):
                 kind: Any = "delong" if name == "or" else "jackknife"
                 values = reader_figures(scores, self.truth, self.subjects, figure=figure, covariance=kind)
-                found[figure, name] = obuchowski_rockette(values, random=self.random)
-        return found
+                studies[figure, name] = obuchowski_rockette(values, random=self.random)
+        return studies
 
     def difference(self, figure: Figure, method: str, kind: str = "or") -> tuple[Interval, float]:
         """A method minus the baseline, mean over readers, and p."""
         one, base = self.methods.index(method), self.methods.index(self.baseline)
-        found = self.compared[figure, kind].differences[min(one, base), max(one, base)]
-        ends = found.interval
-        return (ends if one < base else Interval(0 - ends.estimate, 0 - ends.high, 0 - ends.low)), found.p
+        result = self.compared[figure, kind].differences[min(one, base), max(one, base)]
+        ends = result.interval
+        return (ends if one < base else Interval(0 - ends.estimate, 0 - ends.high, 0 - ends.low)), result.p
 
     def agreement(self, method: int) -> Interval:
         """Fleiss's κ over the readers of each case, who need not be the same ones of every case."""
@@ -183,16 +183,16 @@ def analyse_study(
 
 
 def _warnings(answers: StudyAnswers) -> list[str]:
-    found = []
+    warnings = []
     if answers.study.record.programs:
-        found.append(
+        warnings.append(
             "The readers are programs that rate a simple feature of the image: this shows that the study works, and "
             "says nothing of how people read. Intervals are for other cases read by these programs."
         )
     for name in answers.study.record.readers:
-        done, asked = int((answers.frame["reader"] == name).sum()), len(answers.study.of_reader(name))
-        if done < asked:
-            found.append(f"{name} has read {done} of {asked} images; what is missing is left out.")
+        done, assigned = int((answers.frame["reader"] == name).sum()), len(answers.study.of_reader(name))
+        if done < assigned:
+            warnings.append(f"{name} has read {done} of {assigned} images; what is missing is left out.")
     if (count := len(set(answers.subjects))) < 30:
-        found.append(f"{count} subjects are few: intervals are wide, and no difference shown is no equality.")
-    return found
+        warnings.append(f"{count} subjects are few: intervals are wide, and no difference shown is no equality.")
+    return warnings

@@ -86,8 +86,8 @@ class AnswerStore:
         """The last answer to each question of a showing."""
         query = "SELECT question, value FROM answers WHERE serial = ? ORDER BY number"
         with self._lock:
-            found = self._base.execute(query, (serial,)).fetchall()
-        return {question: json.loads(value) for question, value in found}
+            rows = self._base.execute(query, (serial,)).fetchall()
+        return {question: json.loads(value) for question, value in rows}
 
 
 @contextmanager
@@ -164,8 +164,8 @@ def hits(
         away = [(a - b) * s for a, b, s in zip(mark, (one.x, one.y, one.z), spacing, strict=True)]
         return math.hypot(*away) <= max(one.radius, acceptance_mm)
 
-    found = sum(any(_inside(mark, one) for mark in marks) for one in lesions)
-    return found, sum(not any(_inside(mark, one) for one in lesions) for mark in marks)
+    marked = sum(any(_inside(mark, one) for mark in marks) for one in lesions)
+    return marked, sum(not any(_inside(mark, one) for one in lesions) for mark in marks)
 
 
 def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: bool = False) -> Path:

@@ -93,22 +93,22 @@ def _named_folders(restored: Sequence[str]) -> Iterator[tuple[str | None, Path]]
     for text in restored:
         name, equals, place = text.partition("=")
         named = bool(equals) and "/" not in name
-        found = sorted(glob.glob(text)) if not named and glob.has_magic(text) else [place if named else text]
-        if not found:
+        paths = sorted(glob.glob(text)) if not named and glob.has_magic(text) else [place if named else text]
+        if not paths:
             raise UserError(f"--from {text} finds no folder")
-        yield from ((name if named else None, Path(one)) for one in found)
+        yield from ((name if named else None, Path(one)) for one in paths)
 
 
 def _restored_images(folders: Sequence[tuple[str | None, Path]], pairs: Pairs) -> dict[str, dict[str, Path]]:
-    found: dict[str, dict[str, Path]] = {}
+    restored: dict[str, dict[str, Path]] = {}
     for name, folder in folders:
         if name is None and not (folder / "restored.yaml").is_file():
             raise UserError(f"{folder} has no restored.yaml that names its method; say --from METHOD={folder}")
         one = find_restorations(folder, pairs, name)
-        if one.method in found:
+        if one.method in restored:
             raise UserError(f"{folder} is of the method {one.method}, as another folder is; say --from NAME={folder}")
-        found[one.method] = one.images
-    return found
+        restored[one.method] = one.images
+    return restored
 
 
 def _cases(pairs: Pairs, form: ReaderForm, split: str) -> Iterator[_Case]:
@@ -149,10 +149,10 @@ def _training(pairs: Pairs, form: ReaderForm, plan: StudyPlan, methods: Methods,
     """Cases of other splits, positive and negative in turn, degraded and clean in turn."""
     try:
         others = [split for split in ("train", "val", "test") if split != plan.split][: 1 if form.pairs else 2]
-        found = [one for split in others for one in _cases(pairs, form, split)] if plan.training else []
+        cases = [one for split in others for one in _cases(pairs, form, split)] if plan.training else []
     except UserError:  # their truth may be unknown
-        found = []
-    drawn = shuffled([one for one in found if all(p.case in methods["clean"] for p in one.pairs)], rng)
+        cases = []
+    drawn = shuffled([one for one in cases if all(p.case in methods["clean"] for p in one.pairs)], rng)
     turns = [one for both in zip(*([o for o in drawn if o.truth == t] for t in (1, 0)), strict=False) for one in both]
     if len(turns) < plan.training:
         say(f"note: {len(turns)} training cases instead of {plan.training}: other splits have no more with a truth")
@@ -172,8 +172,8 @@ def _write_images(
             reference, spacing = read[which[-1]]  # clean, but for a degraded training case
             for method, (data, _) in read.items():
                 if data.shape != reference.shape:
-                    found = f"grid {data.shape[:3]} of {method}, {reference.shape[:3]} of {which[-1]}"
-                    raise UserError(f"case {case.name} has the {found}; expected one grid")
+                    grids = f"grid {data.shape[:3]} of {method}, {reference.shape[:3]} of {which[-1]}"
+                    raise UserError(f"case {case.name} has the {grids}; expected one grid")
             photo = is_photo_name(case.pairs[0].degraded)
             # Of all images together: scale and window tell nothing of the method.
             ends = np.array([(0.0, 1.0) if photo else np.percentile(data, _ENDS) for data, _ in read.values()])
@@ -202,18 +202,18 @@ def _stored(data: Any, low: float, high: float, bits: int) -> NDArray[Any]:
 
 def _read(case: _Case, paths: Sequence[Path]) -> tuple[Voxels, tuple[float, float, float]]:
     """(X, Y, Z, C) in the axes of RAS and the voxel's edges in mm; two photos stand side by side."""
-    found = []
+    images = []
     for path, pair in zip(paths, case.pairs, strict=True):
         series = {pair.degraded: "degraded", pair.clean: "clean"}.get(path, "")
         volume = read_volume(path, axes="RAS", series=pair.series(series) if series else "")
         if not is_photo_name(path):
             return volume.data[..., None], volume.voxel_size
         colours = volume.data[..., None] if volume.colours is None else volume.colours[:, :, None]
-        found.append(colours[::-1, ::-1])  # pixels run to the left and down
-    height, channels = (max(data.shape[axis] for data in found) for axis in (1, 3))
+        images.append(colours[::-1, ::-1])  # pixels run to the left and down
+    height, channels = (max(data.shape[axis] for data in images) for axis in (1, 3))
     padded = [
         np.pad(np.broadcast_to(d, (*d.shape[:3], channels)), ((0, 0), (height - d.shape[1], 0), (0, 0), (0, 0)))
-        for d in found
+        for d in images
     ]
     gap = np.zeros((_GAP, *padded[0].shape[1:]), np.float32)
     return np.concatenate([padded[1], gap, padded[0]]) if len(padded) == 2 else padded[0], (1.0, 1.0, 1.0)

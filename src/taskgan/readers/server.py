@@ -172,11 +172,11 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
 
     def _reader(request: Request, token: str) -> str:
         address = request.client.host if request.client else ""
-        found = desk.reader_of(token)
-        (strangers if found is None else known).check(f"{address} {found}")
-        if found is None:
+        reader = desk.reader_of(token)
+        (strangers if reader is None else known).check(f"{address} {reader}")
+        if reader is None:
             raise RefusedError(401, "open the link that you were given")
-        return found
+        return reader
 
     async def _enter(request: Request) -> Response:
         token = request.path_params["token"]
@@ -189,8 +189,8 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
         async def _answer(request: Request) -> Response:
             who = _reader(request, request.cookies.get("reader", ""))
             what = await _sent(request, desk.study.sign("csrf", who)) if changes else request.path_params.get("name")
-            found = await run_in_threadpool(work, who, what)
-            return Response(found) if isinstance(found, bytes) else JSONResponse(found)
+            answer = await run_in_threadpool(work, who, what)
+            return Response(answer) if isinstance(answer, bytes) else JSONResponse(answer)
 
         return _answer
 

@@ -83,10 +83,10 @@ def _by_reader(answers: StudyAnswers) -> list[Table]:
 def _compared(answers: StudyAnswers) -> Table:
     others, rows = [m for m in answers.methods if m != answers.baseline], []
     for figure in FIGURES:
-        study, found = answers.compared[figure, "or"], [answers.difference(figure, m) for m in others]
-        adjusted = adjusted_p_values([p for _, p in found])
+        study, differences = answers.compared[figure, "or"], [answers.difference(figure, m) for m in others]
+        adjusted = adjusted_p_values([p for _, p in differences])
         overall = Cell(f"F = {number(study.f, 2)}", f"p = {number(study.p, 3)}", study.p)
-        for method, (gap, p), holm in zip(others, found, adjusted, strict=True):
+        for method, (gap, p), holm in zip(others, differences, adjusted, strict=True):
             better, dbm = -1 if figure == "error" else 1, answers.difference(figure, method, "dbm")[1]
             cells = [text_cell(_NAMES[figure], tone="strong"), versus_cell(method, answers.baseline)]
             cells += [difference_cell(gap, 3, better=better, significant=holm < 0.05)]
@@ -108,8 +108,8 @@ def _paired(answers: StudyAnswers) -> Table:
                 rows.append([*cells, text_cell("–"), number_cell(mcnemar(worse, better), 3)])
                 continue
             known = np.argwhere(~np.isnan(gaps))
-            found = mean_difference(gaps[tuple(known.T)], [answers.subjects[n] for _, n in known])
-            rows.append([*cells, difference_cell(found.interval, 3, better=-1), number_cell(found.p, 3)])
+            difference = mean_difference(gaps[tuple(known.T)], [answers.subjects[n] for _, n in known])
+            rows.append([*cells, difference_cell(difference.interval, 3, better=-1), number_cell(difference.p, 3)])
     return _table("paired", rows)
 
 
@@ -183,8 +183,8 @@ def findings(answers: StudyAnswers) -> list[str]:
     ]
     for figure in FIGURES[:2]:
         means = dict(zip(answers.methods, answers.compared[figure, "or"].methods, strict=True))
-        found = [answers.difference(figure, method) for method in others]
-        for method, (gap, _), p in zip(others, found, adjusted_p_values([p for _, p in found]), strict=True):
+        gaps = [answers.difference(figure, method) for method in others]
+        for method, (gap, _), p in zip(others, gaps, adjusted_p_values([p for _, p in gaps]), strict=True):
             values = [f"{number(means[m].estimate, 2)} with {display_name(m)}" for m in (method, answers.baseline)]
             unsure = "" if gap.excludes(0.0) and p < 0.05 else ", not shown to be one"
             text = f"{_NAMES[figure]} {', '.join(values)}"

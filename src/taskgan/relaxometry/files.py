@@ -132,11 +132,11 @@ def _restore(
     record = RestorationRecord(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite) == "unfinished"
     record.open()
-    if kept := {job.target for job in jobs if resumes and is_written(job, origin, setup)}:
-        say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
-    with progress("restore", len(jobs), "images", start=len(kept)) as shown:
+    if written := {job.target for job in jobs if resumes and is_written(job, origin, setup)}:
+        say(f"{out}: going on, {len(written)} of {len(jobs)} images are there")
+    with progress("restore", len(jobs), "images", start=len(written)) as shown:
         for scan in scans:
-            left = [job for job in scan.jobs if job.target not in kept]
+            left = [job for job in scan.jobs if job.target not in written]
             if not left and (not maps or has_maps(out, scan.name, scan.jobs[0], setup, origin)):
                 continue
             try:

@@ -47,10 +47,10 @@ def flips_of(comparison: Comparison, method: str) -> pd.DataFrame:
     return rows.join(flags.add_prefix("flip_"))[flags.any(axis=1)]
 
 
-def flips_cell(found: Flips) -> Cell:
+def flips_cell(flips: Flips) -> Cell:
     """Subjects with a flip of all that were read, and the cases where they are more."""
-    cases = f"{found.flipped_cases}/{found.cases} cases" if found.cases > found.subjects else ""
-    return Cell(f"{found.flipped}/{found.subjects}", cases, found.flipped)
+    cases = f"{flips.flipped_cases}/{flips.cases} cases" if flips.cases > flips.subjects else ""
+    return Cell(f"{flips.flipped}/{flips.subjects}", cases, flips.flipped)
 
 
 def flips_table(comparison: Comparison) -> Table:

@@ -60,15 +60,15 @@ def _values(comparison: Comparison, methods: Sequence[str]) -> Iterator[_Values]
 
 def _repeated(comparison: Comparison) -> list[tuple[_Values, list[Repeatability]]]:
     """Values of repeats with their repeatability by training seed: seeds restore the same noise, and add none."""
-    found = []
+    repeated = []
     for one in _values(comparison, ("clean", "input", *comparison.methods)):
         rows = one.rows[one.rows["repeat"] != ""]
         keyed = rows.assign(who=rows["subject"] + "\n" + rows["condition"])
         parts = [part for _, part in keyed.groupby(rows["seed"].fillna(-1))]
         by_seed = [repeatability(p["suvr_restored"], list(p["who"]), level=CLAIM_LEVEL) for p in parts]
         if by_seed and all(each.subjects for each in by_seed):
-            found.append((one, by_seed))
-    return found
+            repeated.append((one, by_seed))
+    return repeated
 
 
 def pooled(intervals: Sequence[Interval]) -> Interval:
@@ -127,12 +127,12 @@ def _dose_table(comparison: Comparison) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for group in _dosed(comparison):
         for one in group:
-            found = suvr_agreement(one.rows)
-            bent, off = found.slope.excludes(1.0), found.bias.excludes(0.0)
+            line = suvr_agreement(one.rows)
+            bent, off = line.slope.excludes(1.0), line.bias.excludes(0.0)
             own = [one.name_cell(), _dose_cell(one.dose), cells.count_cell(int(one.rows["subject"].nunique()))]
-            own += [cells.estimate_cell(found.slope, 2, tone="worse" * bent), cells.estimate_cell(found.correlation, 3)]
-            own += [cells.estimate_cell(found.bias, 3, sign=True, tone="worse" * off)]
-            rows.append((*own, cells.number_cell(found.deviation, 3), Cell("")))
+            own += [cells.estimate_cell(line.slope, 2, tone="worse" * bent), cells.estimate_cell(line.correlation, 3)]
+            own += [cells.estimate_cell(line.bias, 3, sign=True, tone="worse" * off)]
+            rows.append((*own, cells.number_cell(line.deviation, 3), Cell("")))
         trend = dose_trend(pd.concat([one.rows for one in group]))
         shown = cells.estimate_cell(trend, 3, sign=True, tone="worse" if trend.excludes(0.0) else "none")
         rows.append((group[0].name_cell(), cells.text_cell("all"), *(Cell(""),) * 5, shown))

@@ -87,12 +87,12 @@ def strata_table(comparison: Comparison, strata: Strata) -> tuple[Table, str]:
         for method in (*comparison.references, *comparison.methods):
             means = {kind: [_mean(part, method, metric) for metric in metrics] for kind, part in parts.items()}
             who, worst = (cells.text_cell(column), cells.name_cell(method, tone="strong")), []
-            for kind, found in means.items():
+            for kind, intervals in means.items():
                 count = cells.count_cell(int(parts[kind].rows(method)["subject"].nunique()))
-                shown = (cells.estimate_cell(one, m.digits) for one, m in zip(found, metrics, strict=True))
+                shown = (cells.estimate_cell(one, m.digits) for one, m in zip(intervals, metrics, strict=True))
                 rows.append((*who, cells.text_cell(kind), count, *shown))
             for k, m in enumerate(metrics):
-                kind = _worst(m, {kind: found[k] for kind, found in means.items()})
+                kind = _worst(m, {kind: intervals[k] for kind, intervals in means.items()})
                 worst.append(cells.text_cell(kind))
                 if kind and method == comparison.focus:
                     value = cells.interval_text(means[kind][k], m.digits, unit=m.unit)
@@ -143,14 +143,14 @@ def precision_table(comparison: Comparison, bounds: tuple[float, float]) -> Tabl
             f"--precision: found {len(values)} methods with a SUVR, {len(table)} subjects that all of them have, "
             f"expected at least {FEWEST_METHODS} and {FEWEST}"
         )
-    found = no_gold_standard(table.to_numpy().T, bounds)
+    fit = no_gold_standard(table.to_numpy().T, bounds)
     rows = []
-    for m in np.argsort(found.noise_to_slope):
-        rank, *own = (found.intervals[name][m] for name in _COLUMNS)
+    for m in np.argsort(fit.noise_to_slope):
+        rank, *own = (fit.intervals[name][m] for name in _COLUMNS)
         shown = [cells.estimate_cell(one, digits) for one, digits in zip(own, (2, 2, 4, 4), strict=True)]
         name = cells.name_cell(list(values)[m], tone="strong")
         place = Cell(f"{rank.estimate:.0f}", cells.range_text(rank, 0), rank)
-        rows.append((name, place, *shown, cells.estimate_cell(found.ratios[m], 2)))
+        rows.append((name, place, *shown, cells.estimate_cell(fit.ratios[m], 2)))
     words: dict[str, Any] = {"low": bounds[0], "high": bounds[1], "subjects": len(table)}
     words["first"] = cells.display_name(next(iter(values)))
     return cells.text_table("precision", cells.text_columns("precision", **words), rows, **words)

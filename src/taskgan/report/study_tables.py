@@ -39,9 +39,9 @@ def people_table(study: Path) -> Table:
     marker, rows = study / "analysis" / "analysis.yaml", []
     try:
         record = read_yaml(marker)
-        for method, found in record["by_method"].items():
-            error, area = (Interval(*(math.nan if v is None else v for v in found[key])) for key in ("error", "auc"))
-            rate = Cell("{}/{}".format(*found["wrong"]), range_text(error, 2), error)
+        for method, figures in record["by_method"].items():
+            error, area = (Interval(*(math.nan if v is None else v for v in figures[key])) for key in ("error", "auc"))
+            rate = Cell("{}/{}".format(*figures["wrong"]), range_text(error, 2), error)
             rows.append((name_cell(method, tone="strong"), rate, estimate_cell(area, 3)))
         note = (
             f"{record['readers']}, study {record['title']}. Wrong decisions of all with the exact interval, mean AUC."

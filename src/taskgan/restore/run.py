@@ -304,7 +304,7 @@ def _restore_each(
             case = load_case(job.pair, card.data, clean=False, known=case, enlarge=settings.enlarge)
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
-            able = (restorer.in_float32() if exact else restorer).told(job.numbers)
+            able = (restorer.in_float32() if exact else restorer).with_numbers(job.numbers)
             restored = restore_refined(able, job, case, settings)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"

@@ -50,12 +50,12 @@ def search(place: Path, out: Path, suffix: str = "") -> list[Path]:
             names = ", ".join(path.relative_to(place).as_posix() for path in left[:_SHOWN])
             more = f" and {len(left) - _SHOWN} more" * (len(left) > _SHOWN)
             say(f"warning: {place}: left out, {reason}: {truncated(names)}{more}")
-    found = sorted(path for path in paths if path.is_file())
-    if not found:
+    files = sorted(path for path in paths if path.is_file())
+    if not files:
         anything = "NIfTI image, no DICOM series, no photo and no pairs.csv"
         what = f"_{suffix} image, which the model restores" if suffix else anything
         raise UserError(f"{place} holds no {what}")
-    return found
+    return files
 
 
 def holds_volumes(place: Path, out: Path) -> bool:

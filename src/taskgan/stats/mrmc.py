@@ -80,13 +80,13 @@ def reader_figures(
     with np.errstate(invalid="ignore", divide="ignore"):
         if covariance == "bootstrap":
             weights = _resampled(rows, positive, member, seed) @ member
-            found = np.cov(np.stack([cell.of(weights) for cell in cells]))
+            matrix = np.cov(np.stack([cell.of(weights) for cell in cells]))
         else:
             spread = _structural if covariance == "delong" else _left_out
             deviations = np.stack([spread(cell, member) for cell in cells])  # (T R, subjects)
-            found = deviations @ deviations.T
+            matrix = deviations @ deviations.T
     shape = table.shape[:2]
-    return ReaderFigures(values.reshape(shape), np.reshape(found, shape + shape), count)
+    return ReaderFigures(values.reshape(shape), np.reshape(matrix, shape + shape), count)
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ def _rate_cell(decisions: Array, positive: NDArray[np.bool_], figure: Figure) ->
 
 def _structural(cell: _Cell, member: Array) -> Array:
     """(S,) whose products sum to DeLong's covariance."""
-    found = np.zeros(len(member))
+    components = np.zeros(len(member))
     for cases, deviations in cell.components:
         of_cases = member[:, cases]
         count = int(of_cases.any(axis=1).sum())
-        found += of_cases @ deviations / len(cases) * (math.sqrt(count / (count - 1)) if count > 1 else math.nan)
-    return found
+        components += of_cases @ deviations / len(cases) * (math.sqrt(count / (count - 1)) if count > 1 else math.nan)
+    return components
 
 
 def _left_out(cell: _Cell, member: Array) -> Array:
@@ -144,11 +144,11 @@ def _left_out(cell: _Cell, member: Array) -> Array:
     used = np.concatenate([cases for cases, _ in cell.components])
     read = member[:, used].any(axis=1)
     count = int(read.sum())
-    found = np.zeros(len(member))
+    influence = np.zeros(len(member))
     if count:
         without = cell.of(1 - member[read])
-        found[read] = (without - without.mean()) * math.sqrt((count - 1) / count)
-    return found
+        influence[read] = (without - without.mean()) * math.sqrt((count - 1) / count)
+    return influence
 
 
 def _resampled(rows: Array, positive: NDArray[np.bool_], member: Array, seed: int) -> Array:

@@ -82,14 +82,14 @@ def no_gold_standard(
     ready = (table - centre) / scale  # each method by itself: likelihood and ratios do not change
     # Another start is methods that are all alike: moments of few subjects can leave one without noise.
     alike = _factor(np.full(methods, math.sqrt(0.8)))
-    found = _fit(ready, _moments(ready), alike)
+    fitted = _fit(ready, _moments(ready), alike)
     rng = np.random.default_rng(seed)
     drawn = (ready[:, rng.integers(0, count, count)] for _ in range(resamples))
     draws = [_fit(d, _moments(d), alike) for d in drawn]  # the same estimator, or intervals are of another one
     tail = (1 - expanded_level(count, level)) / 2
 
     def _intervals(statistic: Callable[[Array], Array]) -> tuple[Interval, ...]:
-        estimate, replicates = statistic(found), np.array([statistic(d) for d in draws]).reshape(-1, methods)
+        estimate, replicates = statistic(fitted), np.array([statistic(d) for d in draws]).reshape(-1, methods)
         ends = np.quantile(replicates, [tail, 1 - tail], axis=0) if draws else np.full((2, methods), math.nan)
         return tuple(Interval(float(e), float(a), float(b)) for e, a, b in zip(estimate, *ends, strict=True))
 
@@ -106,12 +106,12 @@ def no_gold_standard(
         "noise_to_slope": lambda p: _noise(p) / np.maximum(np.abs(_slopes(p)), 1e-12),
         "ranks": lambda p: np.asarray(np.argsort(np.argsort(_precision(p, methods))) + 1, dtype=np.float64),
     }
-    first, second = np.exp(found[3 * methods :])
+    first, second = np.exp(fitted[3 * methods :])
     return NoGoldStandard(
-        slopes=_slopes(found),
-        intercepts=statistics["intercepts"](found),
-        noise=_noise(found),
-        noise_to_slope=statistics["noise_to_slope"](found),
+        slopes=_slopes(fitted),
+        intercepts=statistics["intercepts"](fitted),
+        noise=_noise(fitted),
+        noise_to_slope=statistics["noise_to_slope"](fitted),
         ratios=_intervals(lambda p: _precision(p, methods)),
         shape=(float(first), float(second)),
         intervals={name: _intervals(statistic) for name, statistic in statistics.items()},

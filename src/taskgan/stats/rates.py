@@ -347,5 +347,5 @@ def _ends(value: float, variance: float, freedom: float, level: float) -> Interv
 
 
 def _resample(statistic: Callable[[NDArray[np.intp]], Array], count: int, level: float, seed: int) -> Interval:
-    found = bootstrap(statistic, count, level=level, seed=seed)
-    return found if found.high - found.low > 1e-9 else Interval.unknown(found.estimate)
+    interval = bootstrap(statistic, count, level=level, seed=seed)
+    return interval if interval.high - interval.low > 1e-9 else Interval.unknown(interval.estimate)

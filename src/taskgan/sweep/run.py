@@ -102,7 +102,7 @@ def sweep(recipe: PathLike, cohort: PathLike, out: PathLike, grid: Sequence[str]
     return run_sweep(SweepOptions(os.fspath(recipe), Path(cohort), Path(out), tuple(grid), **options))
 
 
-def run_sweep(asked: SweepOptions) -> SweepResult:
+def run_sweep(options: SweepOptions) -> SweepResult:
     """Make the runs of a grid that are not there yet, and choose among all that are.
 
     Test rows are taken out of the table before anything is done with it. Called again it goes on where it was;
@@ -114,10 +114,10 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         Problems: Every key and value that is wrong.
         Failed: If every setting failed, each with one seed at least, so that none can be chosen.
     """
-    axes = parse_grid(asked.grid)
-    part = parse_part(asked.part)
-    base = read_recipe(asked.recipe, asked.overrides)
-    rule = parse_rule(asked.choose)
+    axes = parse_grid(options.grid)
+    part = parse_part(options.part)
+    base = read_recipe(options.recipe, options.overrides)
+    rule = parse_rule(options.choose)
     if base.machine.devices * base.machine.nodes > 1:
         raise UserError(
             "a sweep trains each setting on one device; expected machine.devices and machine.nodes 1 "
@@ -126,27 +126,27 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     todo = plan_sweep(
         base,
         axes,
-        parse_seeds(asked.seeds, base.seed),
-        draw=asked.random,
-        draw_seed=asked.seed,
-        against=_reference_values(asked.against),
+        parse_seeds(options.seeds, base.seed),
+        draw=options.random,
+        draw_seed=options.seed,
+        against=_reference_values(options.against),
     )
-    rows = _without_test(read_training_pairs(asked.cohort))
+    rows = _without_test(read_training_pairs(options.cohort))
     used = _check_cohort(rows, base, todo, rule)
     settle = partial(resolved_recipe, pairs=used)
     todo = todo.resolved(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
     known = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels)}
-    with locked_part(asked.out, "the sweep", part.name) if part else locked(asked.out, "the sweep"):
-        record = open_sweep(asked.out, base, asked.recipe, {**known, "subjects": subjects})
-        _print_plan(todo, subjects, asked.out)
+    with locked_part(options.out, "the sweep", part.name) if part else locked(options.out, "the sweep"):
+        record = open_sweep(options.out, base, options.recipe, {**known, "subjects": subjects})
+        _print_plan(todo, subjects, options.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
-        done = _make_runs(part.of(todo.trials) if part else todo.trials, rows, base, asked)
+        done = _make_runs(part.of(todo.trials) if part else todo.trials, rows, base, options)
         if part is None:
-            return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
-    say(f"{asked.out}: part {part} is done. When all are, the same command without --part joins them")
-    return SweepResult(asked.out, _print_failed(done, asked.out))
+            return _join(options, settle(base), todo, [axis.key for axis in axes], record)
+    say(f"{options.out}: part {part} is done. When all are, the same command without --part joins them")
+    return SweepResult(options.out, _print_failed(done, options.out))
 
 
 def _reference_values(texts: Sequence[str]) -> dict[str, Any]:

@@ -132,11 +132,11 @@ def _save_and_stop(session: Session, number: int) -> NoReturn:
 
 
 def _stop(number: int, where: str, saved: Path | None) -> NoReturn:
-    kept = f"; {saved} is saved, the same command goes on from there" if saved is not None else ""
+    hint = f"; {saved} is saved, the same command goes on from there" if saved is not None else ""
     if number == signal.SIGTERM:
-        raise Terminated(f"ended by SIGTERM at {where}{kept}")
-    if kept:
-        say(f"stopped at {where}{kept}")
+        raise Terminated(f"ended by SIGTERM at {where}{hint}")
+    if hint:
+        say(f"stopped at {where}{hint}")
     raise KeyboardInterrupt
 
 

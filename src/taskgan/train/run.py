@@ -351,8 +351,8 @@ def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
 
     def _restored(case: Case) -> Array:
         code = condition_of(case.pair, card.data)
-        told = restorer.told(numbers_of(case.pair, card.data))
-        return told.restore_inputs(case.inputs, case.intensity, condition=code).image
+        numbered = restorer.with_numbers(numbers_of(case.pair, card.data))
+        return numbered.restore_inputs(case.inputs, case.intensity, condition=code).image
 
     if line := suvr_line(val, card.data, _restored):
         write_card(folder, card.model_copy(update={"calibration": asdict(line)}))

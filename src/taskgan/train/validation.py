@@ -65,8 +65,8 @@ class Validation:
             if case.clean is None:
                 raise AssertionError("validation cases have a clean image")
             condition = condition_of(case.pair, self._recipe.data)
-            told = restorer.told(numbers_of(case.pair, self._recipe.data))
-            restored = told.restore_inputs(case.inputs, case.intensity, condition=condition).image
+            numbered = restorer.with_numbers(numbers_of(case.pair, self._recipe.data))
+            restored = numbered.restore_inputs(case.inputs, case.intensity, condition=condition).image
             slices = case.intensity.apply(to_slices(restored))
             psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean), span=case.source.span))
             if condition:

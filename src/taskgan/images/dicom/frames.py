@@ -317,9 +317,9 @@ def _display_notes(dataset: Any) -> tuple[str, ...]:
     return ("MONOCHROME1 pixels, of which low ones are shown bright: values are as stored",) * inverse
 
 
-def _values(file: Path, keyword: str, found: Any, count: int) -> NDArray[np.float64]:
-    several = not isinstance(found, str | bytes) and hasattr(found, "__iter__")
-    values = [float(v) for v in found] if several else [float(found)]
+def _values(file: Path, keyword: str, value: Any, count: int) -> NDArray[np.float64]:
+    several = not isinstance(value, str | bytes) and hasattr(value, "__iter__")
+    values = [float(v) for v in value] if several else [float(value)]
     if len(values) != count or not np.isfinite(values).all():
         raise UserError(f"{file} has {keyword} {quoted(values)}, expected {count} finite numbers")
     return np.array(values)

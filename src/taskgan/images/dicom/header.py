@@ -61,10 +61,10 @@ def first_number(value: Any) -> float | None:
     if not isinstance(value, str | bytes) and hasattr(value, "__len__"):
         value = value[0] if len(value) else None
     try:
-        found = None if value is None else float(value)
+        number = None if value is None else float(value)
     except (TypeError, ValueError):
         return None
-    return found if found is None or math.isfinite(found) else None
+    return number if number is None or math.isfinite(number) else None
 
 
 def header_text(header: Any, keyword: str) -> str:

@@ -19,19 +19,19 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def drop_duplicates(frames: Sequence[Frame]) -> list[Frame]:
     """Leave out files that are byte for byte another one of the same image; the one that stays has a note."""
-    kept: dict[tuple[str, int | None], Frame] = {}
+    by_place: dict[tuple[str, int | None], Frame] = {}
     others: list[Frame] = []
     for frame in frames:
         key = (frame.instance[0], frame.index)
-        first = kept.get(key)
+        first = by_place.get(key)
         if not frame.instance[0] or (first is not None and first.file.read_bytes() != frame.file.read_bytes()):
             others.append(frame)
         elif first is None:
-            kept[key] = frame
+            by_place[key] = frame
         else:
             note = f"{frame.file.name}, the same file as {first.file.name}, which is left out"
-            kept[key] = replace(first, notes=(*first.notes, note))
-    return [*kept.values(), *others]
+            by_place[key] = replace(first, notes=(*first.notes, note))
+    return [*by_place.values(), *others]
 
 
 def check_whole(members: Sequence[Frame], frames: Sequence[Frame], place: Path) -> None:

@@ -173,17 +173,17 @@ def _data_set_rows(root: Path, settings: PetPreparation) -> list[PetRow]:
             key = entities["sub"], entities.get("ses", "")
             scans.setdefault(key, {}).setdefault(role, []).append(path)
     problems, rows = [], []
-    for (subject, session), found in scans.items():
+    for (subject, session), files in scans.items():
         name = f"sub-{subject}" + f" ses-{session}" * bool(session)
         for role in ("standard", *["low"] * (not settings.simulate_dose)):
-            paths = found.get(role, [])
+            paths = files.get(role, [])
             if len(paths) != 1:
                 listed = ", ".join(path.name for path in paths) or "none"
                 problems.append(f"{name} has {len(paths)} {role} images ({listed}), expected one (--{role} TEXT)")
-        if any(len(paths) > 1 for paths in found.values()) or "standard" not in found:
+        if any(len(paths) > 1 for paths in files.values()) or "standard" not in files:
             continue
         person = people.get(subject, {})
-        standard, low = found["standard"][0], found.get("low", [None])[0]
+        standard, low = files["standard"][0], files.get("low", [None])[0]
         values = {key: text for key, text in person.items() if key not in (label, "split", "participant_id")}
         value = "" if person.get(label) == "n/a" else person.get(label, "")
         split = person.get("split", "") if person.get("split") in SPLITS else ""
