@@ -78,3 +78,21 @@ def test_the_cohort_has_thirty_test_subjects_of_heads_that_nobody_trained_on(scr
 def test_the_physics_is_made_once(script: ModuleType) -> None:
     made = script.Mr(Path()).runs(["relaxometry", "gan"], [0, 1])
     assert made == [("relaxometry", 0), ("gan", 0), ("gan", 1)]
+
+
+def test_a_trial_of_lesions_has_a_cohort_that_can_be_split() -> None:
+    from taskgan.simulate.mr.settings import mr_simulation, plan_subjects
+
+    with loaded("mr_lesions") as module:
+        settings = mr_simulation(anatomy="heads", **module.COHORT | module.TRIAL_COHORT)
+    assert {s.split for s in plan_subjects(settings, 14)} == {"train", "val", "test"}
+
+
+def test_six_contrasts_with_lesions_differ_in_the_objective_alone(tmp_path: Path) -> None:
+    with loaded("mr_six_lesions") as module:
+        here = module.SixContrasts(tmp_path)
+        recipes = {name: dump_recipe(here.recipe(name, 1)) for name in here.methods}
+    assert recipes["gan"]["loss"]["lambda_gan"] == recipes["task_gan"]["loss"]["lambda_gan"] > 0
+    assert recipes["l1_task"]["loss"]["lambda_gan"] == 0 < recipes["l1_task"]["loss"]["mu_task"]
+    for part in ("data", "generator", "task", "judge", "optimiser", "seed"):
+        assert len({str(recipe[part]) for recipe in recipes.values()}) == 1
