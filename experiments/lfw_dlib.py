@@ -18,21 +18,23 @@ Minutes of one core (AVX-512, bf16): judge 5, bound 12, sweeps 20, training and 
 
 import argparse
 import copy
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiment import Method, Sweep, called
+from experiment import SEEDS, Method, Sweep, called, complete
 from lfw_faces import TRIAL, Faces
+from taskgan.cohort.verification import read_verification_pairs
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, read_yaml, write_yaml
-from taskgan.recipe import Recipe, read_recipe
+from taskgan.core.files import atomic, write_rows, write_yaml
+from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
+from taskgan.networks.photos import cropped
 
 FILE, SECOND_FILE = "dlib_face_recognition_resnet_model_v1.dat", "mobilefacenet-raw.onnx"
-SECOND = "mobilefacenet"
 # What dlib's aligned chip of 150 pixels shows, in the middle 128 pixels of LFW's deep-funneled photos: the median
 # over 250 images of pairsDevTrain by dlib's five points, left upright (the median turn is 1.4°).
 CROP = (0.507, 0.577, 0.904)
@@ -52,11 +54,8 @@ SWEEPS = {
     "sweep-task-gan": Sweep(("objective=task_gan",), (MU,)),
     "sweep-l1-task": Sweep(("objective=task_gan", NO_GAN), (MU,)),
 }
-BESIDE = {
-    "report-l1": ("l1", "l1_task", "task_gan"),
-    "report-second": ("gan", "l1", "task_gan", "l1_task"),
-    "report-second-l1": ("l1", "l1_task", "task_gan"),
-}
+BESIDE = {"report-l1": ("l1", "l1_task", "task_gan")}
+SECOND_DIFFERENCES = (("task_gan", "gan"), ("l1_task", "l1"), ("task_gan", "l1"), ("l1", "input"))
 _ABOUT = """# 8x super-resolution of faces with dlib's network as T
 
 Commands (`LFW` is the folder of Labeled Faces in the Wild; the head of `experiments/lfw_dlib.py` says which two files
@@ -68,9 +67,8 @@ python experiments/lfw_dlib.py WORK --publish results/lfw-dlib
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). In the tables the judge is the one that learnt from
-LFW's training people; in `report-second` and `report-second-l1` it is MobileFaceNet. `l1_task` is
-Task-GAN without D (λ = 0). `bound.yaml`: AUC of the test pairs by dlib's network and by its student,
-which was taught on degraded faces.
+LFW's training people; `second.csv` is MobileFaceNet's reading, all seeds together. `l1_task` is Task-GAN without D
+(λ = 0). `bound.yaml`: AUC of the test pairs by dlib's network and by its student, which was taught on degraded faces.
 """
 
 
@@ -81,7 +79,7 @@ class DlibFaces(Faces):
     methods = METHODS
     sweeps = SWEEPS
     sweep_steps = 300
-    groups = (("cohort",), ("recognisers",), ("bound",), ("sweep",), ("train", "judge"), ("report",))
+    groups = (("cohort",), ("recognisers",), ("bound",), ("sweep",), ("train", "judge"), ("report",), ("second",))
     shared = ("recognisers", "sweep", "train", "judge")
     beside = BESIDE
     small = tuple(change for change in TRIAL if not change.startswith("task."))
@@ -94,37 +92,44 @@ class DlibFaces(Faces):
         return "optimiser.steps=1200", *super().changes, task, "task.size=128"
 
     def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
-        if name == "bound":
-            self.bound()
+        if name in ("bound", "second"):
+            getattr(self, name)()
         else:
             super().stage(name, asked, share)
 
-    def second(self) -> Recipe:
-        """By whom the results are read a second time."""
-        file = self.work / f"{SECOND}.onnx"
-        if not file.is_file():
-            with atomic(file) as partial:
-                square_of(self.work / SECOND_FILE, partial, SECOND_CROP)
-        shown = "size: [128, 128], scale: 255, mean: [127.5], divide: [128], channels: 3, upright: true"
-        judge = f"judge={{network: onnx, weights: '{file}', size: 192, input: {{{shown}}}}}"
-        return read_recipe(self.source, [*self.changes, judge])
-
-    def judge(self, method: str, seed: int) -> None:
-        from taskgan.evaluate.run import evaluate
-
-        super().judge(method, seed)
-        run = self.run(method, seed)
-        if not (run / SECOND / "summary.json").is_file():
-            evaluate(run / "restored", self.table, run / SECOND, recipe=self.second(), method=method)
-
-    def evaluation(self, method: str, seed: int, report: str) -> Path:
-        return self.run(method, seed) / (SECOND if "second" in report else "evaluation")
+    def second(self) -> None:
+        """MobileFaceNet's AUC of the test pairs for every method, all seeds together, and the differences."""
+        listed = read_verification_pairs(self.pairs())
+        assert listed is not None
+        test = [(pair.first, pair.second) for pair in listed.subset("test")]
+        who = ImagePairs.from_people(*([pair[side].subject for pair in test] for side in (0, 1)))
+        rows = {pair.case: pair for both in test for pair in both}
+        network = second_network(self.work / SECOND_FILE)
+        distances = {}
+        for name in ("clean", "input"):
+            files = {case: getattr(row, "clean" if name == "clean" else "degraded") for case, row in rows.items()}
+            distances[name] = distances_of(second_described(network, files, self.work / f"second-{name}.npz"), test)[
+                None
+            ]
+        for method in self.methods:
+            own = []
+            for seed in SEEDS:
+                run = self.run(method, seed)
+                if complete(run / "restored"):
+                    files = {path.stem: path for path in (run / "restored").rglob("*.png") if path.stem in rows}
+                    own.append(distances_of(second_described(network, files, run / "second.npz"), test))
+            if own:
+                distances[method] = np.stack(own)
+        table = [{"images": name, **_cells(auc_interval_by_person(d, who))} for name, d in distances.items()]
+        for one, two in SECOND_DIFFERENCES:
+            if {one, two} <= set(distances):
+                gap = auc_difference_by_person(distances[one], distances[two], who)
+                table.append({"images": f"{one} − {two}", **_cells(gap.interval), "p": f"{gap.p:.3f}"})
+        write_rows(self.work / "second.csv", ["images", "auc", "low", "high", "p"], table)
 
     def bound(self) -> None:
         """Teach the student, and let it and dlib's network tell the test people apart."""
-        from taskgan.cohort.verification import read_verification_pairs
         from taskgan.judges.store import recogniser_for
-        from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
 
         record = self.work / "bound.yaml"
         if record.is_file():
@@ -155,7 +160,8 @@ class DlibFaces(Faces):
 
     def publish(self, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
         super().publish(out, methods, seeds)
-        write_yaml(out / "bound.yaml", read_yaml(self.work / "bound.yaml"))
+        for name in ("bound.yaml", "second.csv"):
+            shutil.copyfile(self.work / name, out / name)
 
 
 def described(network: torch.nn.Module, rows: Any, image: str) -> dict[str, Any]:
@@ -206,47 +212,44 @@ def taught_on_inputs(teacher: torch.nn.Module, pairs: Any, steps: int) -> tuple[
     return student, looks
 
 
-def square_of(raw: Path, out: Path, crop: tuple[float, float, float]) -> None:
-    """MobileFaceNet for any number of upright photos of 128 pixels: their square ``crop`` (of ``dlib`` in a recipe),
-    at 112 pixels, edges repeated; the batch of two that it was converted for becomes free."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+def distances_of(described: Any, pairs: Sequence[tuple[Any, Any]]) -> Any:
+    """(N,) between the descriptors of both images of each pair."""
+    return np.array([np.linalg.norm(described[one.case] - described[two.case]) for one, two in pairs])
 
-    if not raw.is_file():
-        raise UserError(f"{raw} is not there; the head of this file says how it is made")
-    model = onnx.load(raw)
-    graph = model.graph
-    edge, reach = round(crop[2] * 128), 64
-    start = [round(middle * 128 - edge / 2) + reach for middle in (crop[1], crop[0])]
-    shapes = [
-        one for one in graph.initializer if one.name in {n.input[1] for n in graph.node if n.op_type == "Reshape"}
-    ]
-    for one in shapes:
-        graph.initializer.remove(one)
-        graph.initializer.append(numpy_helper.from_array(np.array([-1, *numpy_helper.to_array(one)[1:]]), one.name))
-    constants: dict[str, Any] = {
-        "around": [0, 0, reach, reach, 0, 0, reach, reach],
-        "start": start,
-        "end": [place + edge for place in start],
-        "axes": [2, 3],
-        "scales": np.array([1, 1, 112 / edge, 112 / edge], np.float32),
-    }
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items())
-    half = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    nodes = [
-        helper.make_node("Pad", ["photos", "around"], ["wider"], mode="edge"),
-        helper.make_node("Slice", ["wider", "start", "end", "axes"], ["square"]),
-        helper.make_node("Resize", ["square", "", "scales"], ["small"], **half),
-        helper.make_node("Transpose", ["small"], [graph.input[0].name], perm=[0, 2, 3, 1]),
-        *graph.node,
-    ]
-    given = helper.make_tensor_value_info("photos", TensorProto.FLOAT, ["n", 3, 128, 128])
-    answer = helper.make_tensor_value_info(graph.output[0].name, TensorProto.FLOAT, ["n", 192])
-    for field, content in (("node", nodes), ("input", [given]), ("output", [answer]), ("value_info", [])):
-        graph.ClearField(field)
-        getattr(graph, field).extend(content)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(out))
+
+def second_network(file: Path) -> Any:
+    """MobileFaceNet on one core."""
+    import onnxruntime
+
+    if not file.is_file():
+        raise UserError(f"{file} is not there; the head of experiments/lfw_dlib.py says how it is made")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(file), options)
+
+
+def second_described(network: Any, files: Mapping[str, Path], kept: Path) -> dict[str, Any]:
+    """Unit descriptors of photos, by case, two at a time as it was converted; they are kept."""
+    from taskgan.images.volumes import read_volume
+
+    if not kept.is_file():
+        found, cases = {}, list(files)
+        for k in range(0, len(cases), 2):
+            both = (cases[k : k + 2] * 2)[:2]
+            x = torch.stack([torch.from_numpy(read_volume(files[case]).data[..., 0]) for case in both])[:, None]
+            x = cropped(x.transpose(2, 3), SECOND_CROP, 112)
+            (values,) = network.run(
+                None, {"input": ((255 * x - 127.5) / 128).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()}
+            )
+            found |= {case: value / np.linalg.norm(value) for case, value in zip(both, values, strict=True)}
+        with atomic(kept) as partial, partial.open("wb") as handle:
+            np.savez(handle, **found)
+    with np.load(kept) as content:
+        return {case: content[case] for case in content.files}
+
+
+def _cells(interval: Any) -> dict[str, str]:
+    return {"auc": f"{interval.estimate:.4f}", "low": f"{interval.low:.4f}", "high": f"{interval.high:.4f}"}
 
 
 if __name__ == "__main__":
