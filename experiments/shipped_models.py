@@ -74,8 +74,8 @@ MODELS = {
     "pet-low-dose/doses-2x2x5mm": _pet(_FIVE, None, "at about 2×2×5.2 mm"),
     "pet-low-dose/dose1-2mm": _pet(_ONE, 2.0, "at about 2×2×2 mm"),
     "pet-low-dose/doses-2mm": _pet(_FIVE, 2.0, "at about 2×2×2 mm"),
-    # T beside L1, without D: what keeps lesions and invents least (docs/evidence.md). Its cohort, T and judges are those
-    # of mr_six_lesions.py, whose WORK/cohort may be put in place.
+    # T beside L1, without D: what keeps lesions and invents least (docs/evidence.md). Cohort, T and judges are those of
+    # mr_six_lesions.py, whose WORK/cohort may be put in place.
     "mr-contrasts/mdme-1.8x1.8x5mm": ShippedModel(
         recipe=str(Path(__file__).with_name("mr-six-lesions.yaml")),
         overrides=(
