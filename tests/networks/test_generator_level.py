@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from taskgan.networks.generator import UNet, Upsample
 from taskgan.recipe.task import Norm
@@ -77,3 +78,11 @@ def test_only_transposed_convolutions_print_a_grid_into_a_flat_image() -> None:
             inside = layer(torch.ones(1, layer[0].in_channels, 16, 16))[..., 4:-4, 4:-4]  # type: ignore[index, arg-type]
         spread = float((inside - inside.mean(dim=(2, 3), keepdim=True)).abs().max() / inside.abs().max())
         assert (spread > 0.1) == (upsample == "transposed"), (upsample, spread)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 8)])
+def test_nearest_is_a_convolution_of_doubled_pixels(size: tuple[int, int]) -> None:
+    layer = made("none", "nearest").up[-1][0]  # type: ignore[index]
+    x = torch.randn(2, layer.in_channels, *size)  # type: ignore[arg-type]
+    expected = F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, layer.bias, padding=1)  # type: ignore[arg-type]
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)  # type: ignore[operator]

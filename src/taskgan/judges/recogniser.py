@@ -66,13 +66,10 @@ def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = Fals
         metrics: On clean images of the validation subjects.
         masks: Whether it draws masks, whose error is one minus Dice.
     """
-    figure, dice = "", 1 - metrics.slice_mae / (metrics.with_mask or 1)
-    if masks and dice < _LEAST_DICE:
-        figure = f"Dice {max(dice, 0):.2f}"
-    elif not masks and metrics.auc is not None and metrics.auc < _LEAST_AUC:
-        figure = f"AUC {metrics.auc:.2f}"
-    if not figure:
+    dice, auc = 1 - metrics.slice_mae / (metrics.with_mask or 1), 1.0 if metrics.auc is None else metrics.auc
+    if not (dice < _LEAST_DICE if masks else auc < _LEAST_AUC):
         return ""
+    figure = f"Dice {max(dice, 0):.2f}" if masks else f"AUC {auc:.2f}"
     return (
         f"{name} has not learnt the property ({figure} on {metrics.volumes} clean validation volumes): by its "
         "eyes nothing can be kept or lost"
