@@ -69,6 +69,8 @@ def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: S
             "verdict": read_yaml(work / "report" / "report.yaml"),
         },
     )
+    evidence = (out / "evidence.yaml").read_text(encoding="utf-8")
+    write_text(out / "evidence.yaml", evidence.replace(f"{work.resolve()}/", ""))  # of weights that lie there
     about = f"{about}\nDevice: {records[first.name]['device']}.\n"
     write_text(out / "README.md", page(out, about, read_yaml(out / "evidence.yaml")["verdict"].get("headline", "")))
 
