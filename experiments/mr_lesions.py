@@ -22,6 +22,7 @@ from experiment import Experiment, Method, Sweep, called, complete
 
 COHORT: dict[str, Any] = {"subjects": 48, "patients": 0.85, "tumours": 0.0}
 PHYSICS = "relaxometry"
+CONTRAST = "T2-FLAIR"  # of the picture, where there are several
 METHODS = {
     "l1": Method(("objective=l1",)),
     "gan": Method(("objective=gan",)),
@@ -107,6 +108,7 @@ class Lesions(Experiment):
         evaluation = self.run("l1", seed) / "evaluation"
         with (evaluation / "cases.csv").open(newline="") as handle:
             rows = [r for r in csv.DictReader(handle) if r["method"] == "l1" and float(r["lesions_true"] or 0) > 0]
+        rows = [row for row in rows if row["condition"] in ("", CONTRAST)]
         rows.sort(key=lambda r: (float(r["lesions_found"] or 0) / float(r["lesions_true"]), r["case"]))
         row = rows[len(rows) // 2]
         titles = {"clean": "clean", PHYSICS: "fit of the physics", "l1": "L1", "gan": "GAN", "task_gan": "Task-GAN"}
