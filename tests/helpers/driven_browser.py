@@ -18,6 +18,10 @@ _FLAGS = (
 )
 
 
+class PageLeft(Exception):
+    """A page that was asked something went to another one before it answered."""
+
+
 class DrivenBrowser:
     """One browser with a profile of its own, and one page in it.
 
@@ -67,6 +71,8 @@ class DrivenBrowser:
             one, _, self._rest = self._rest.partition(b"\0")
             found = json.loads(one)
             if found.get("id") == self._number:
+                if "navigated" in str(found.get("error", "")):
+                    raise PageLeft(method)
                 assert "error" not in found, found
                 return dict(found["result"])
 
@@ -80,9 +86,15 @@ class DrivenBrowser:
     def until(self, expression: str, seconds: float = 30) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
-        while not self.value(f"Boolean({expression})"):
+        while not self._is_true(expression):
             assert time.monotonic() < end, f"not true in {seconds:g} s: {expression}"
             time.sleep(0.02)
+
+    def _is_true(self, expression: str) -> bool:
+        try:
+            return bool(self.value(f"Boolean({expression})"))
+        except PageLeft:  # the next page is asked
+            return False
 
     def open(self, url: str) -> None:
         """Go to a page."""
