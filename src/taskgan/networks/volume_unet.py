@@ -127,6 +127,6 @@ class _Block(nn.Module):
         nn.init.zeros_(self.two.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        inner: Tensor = self.norm(self.one(x))
-        outer: Tensor = x + self.two(F.leaky_relu(inner, _LEAK))
+        """(B, C, D, H, W) to the same shape."""
+        outer: Tensor = x + self.two(F.leaky_relu(self.norm(self.one(x)), _LEAK))
         return outer

@@ -45,6 +45,7 @@ class _Values:
     after: bool
 
     def name_cell(self) -> Cell:
+        """The method, and whether its line has been applied."""
         name = cells.name_cell(self.method, tone="strong")
         return Cell(f"{name.text}, after its line", "", f"{name.value}, after its line") if self.after else name
 
