@@ -45,10 +45,9 @@ def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: S
         small_figure(figure, out / "figures" / figure.name)
     for sweep in sorted(path.parent for path in work.glob("sweep*/sweep.yaml")):
         (out / sweep.name).mkdir()
-        for name in ("sweep.csv", "sweep.png"):
+        for name in ("sweep.csv", "sweep.png", "sweep.yaml"):
             shutil.copyfile(sweep / name, out / sweep.name / name)
-        record = (sweep / "sweep.yaml").read_text(encoding="utf-8").replace(f"{work.resolve()}/", "")
-        write_text(out / sweep.name / "sweep.yaml", re.sub(r"\S*/(?=experiments/)", "", record))
+        _leave_out_folders(out / sweep.name / "sweep.yaml", work)
     _publish_readings(work, out)
     folders = {name: work / "runs" / name for name in runs}
     join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")
@@ -69,10 +68,15 @@ def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: S
             "verdict": read_yaml(work / "report" / "report.yaml"),
         },
     )
-    evidence = (out / "evidence.yaml").read_text(encoding="utf-8")
-    write_text(out / "evidence.yaml", evidence.replace(f"{work.resolve()}/", ""))  # of weights that lie there
+    _leave_out_folders(out / "evidence.yaml", work)
     about = f"{about}\nDevice: {records[first.name]['device']}.\n"
     write_text(out / "README.md", page(out, about, read_yaml(out / "evidence.yaml")["verdict"].get("headline", "")))
+
+
+def _leave_out_folders(file: Path, work: Path) -> None:
+    """Where the experiment, its weights and the scripts lay on the machine is nobody's business."""
+    text = file.read_text(encoding="utf-8").replace(f"{work.resolve()}/", "")
+    write_text(file, re.sub(r"\S*/(?=experiments/)", "", text))
 
 
 def page(out: Path, about: str, headline: str = "") -> str:
