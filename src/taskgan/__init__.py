@@ -5,7 +5,9 @@ used. What ``taskgan VERB`` does on the command line, ``taskgan.verb(…)`` does
 ``os.PathLike``; ``docs/python.md`` is a notebook of ten lines.
 """
 
+import os
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,11 @@ from taskgan.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from inspect import Signature
+
+# ONNX Runtime and OpenVINO report their use to their makers unless this stands before they are imported (of the second
+# its module of reports must be missing): from beside patients' images nothing leaves, nor is a device numbered.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _STUB = Path(__file__).with_name("__init__.pyi").read_text(encoding="utf-8")
 _HOME = {name: module for module, name in re.findall(r"^from taskgan\.(\S+) import (\w+) as \2$", _STUB, re.MULTILINE)}

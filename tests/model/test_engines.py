@@ -1,5 +1,8 @@
 """Every engine gives torch's result; a graph of dynamic sizes gives it for sizes that do not divide."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,30 @@ def volume_network() -> torch.nn.Module:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return network.eval()
+
+
+RUN_BOTH = """
+import torch
+from taskgan.model.engines import EngineNetwork
+from taskgan.networks.generator import generator_network
+from taskgan.recipe import Data, Generator
+network = generator_network(Generator(width=4, max_width=8, depth=2), Data()).eval()
+for engine in ("onnxruntime", "openvino"):
+    with torch.inference_mode():
+        print(EngineNetwork(network, engine)(torch.rand(1, 1, 8, 8)).shape)
+"""
+
+
+@needs_openvino
+@needs_onnx
+def test_engines_number_no_device_and_report_nothing(tmp_path: Path) -> None:
+    """What both do by default when an automation names itself by no variable: files in the home, then the network."""
+    clean = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LANG")}
+    clean |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache")}
+    done = subprocess.run([sys.executable, "-c", RUN_BOTH], env=clean, capture_output=True, text=True)
+    assert done.stdout.count("[1, 1, 8, 8]") == 2, done.stderr
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert not left
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group"])
