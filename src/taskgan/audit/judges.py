@@ -77,8 +77,8 @@ def judge_settings(recipe: Recipe) -> tuple[RecogniserSettings, RecogniserSettin
     """
     first, task = recipe.judge, recipe.task.pretrain
     others = (name for name in _NETWORKS if name not in (task.network, first.network))
-    network = first.network if first.dense else next(others)
-    if first.own:  # trained beside it, as networks are by default
+    network = first.network if first.facts.dense else next(others)
+    if first.facts.own:  # trained beside it, as networks are by default
         dense = recipe.task.facts.dense
         network = ("unet" if task.network == "dilated" else "dilated") if dense else network
         return first, RecogniserSettings(network=network, seed=task.seed + 1)

@@ -215,7 +215,7 @@ def _train(
     by_steps = network.network if isinstance(network, Discriminant) else network
     step, seconds = 0, 0.0
     metrics: RecogniserMetrics | None = None
-    if not settings.closed_form:
+    if not settings.facts.closed_form:
         course = _train_state(by_steps, settings, kind, train, keep)
         known = repeated_subjects(train) if isinstance(network, Discriminant) else train
 

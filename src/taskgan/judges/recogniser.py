@@ -139,7 +139,7 @@ WEIGHTS = "recogniser.safetensors"
 
 def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
     """The network that the settings describe, with new weights from torch's global generator."""
-    length = FEATURES if settings.closed_form else outputs
+    length = FEATURES if settings.facts.closed_form else outputs
     network = recogniser_network(
         settings.network,
         in_channels=in_channels,
@@ -152,7 +152,7 @@ def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 
         network.crop = settings.crop
     if settings.reduce > 1 or settings.standardise:
         network = PreparedNetwork(network, reduce=settings.reduce, standardise=settings.standardise)
-    if settings.discriminant or settings.closed_form:
+    if settings.discriminant or settings.facts.closed_form:
         network = Discriminant(network, length, outputs)
     return network
 
@@ -242,11 +242,11 @@ class Recogniser:
 
         try:
             state = load_file(weights)
-            if card.settings.own:
+            if card.settings.facts.own:
                 own = OwnNetwork(state["program"].numpy().tobytes(), card.settings, card.target)
                 return cls(own.to(device), card)
             # Without memory, but for networks with layers that are computed rather than learned.
-            computed = card.settings.closed_form or card.settings.discriminant
+            computed = card.settings.facts.closed_form or card.settings.discriminant
             with torch.device("cpu" if computed else "meta"):
                 trouble = state_mismatch(state, _built())
         except (OSError, SafetensorError, RuntimeError, KeyError) as error:

@@ -95,7 +95,7 @@ def recogniser_for(
             part = _part(rows, split)
             return clean_slices(part, data, mark, Targets.for_table(resolved, part), view)
 
-        if settings.released:
+        if settings.facts.released:
             recogniser = released_recogniser(settings, _slices("val"), title=name, device=device, target=resolved)
         else:
             recogniser = fit_recogniser(
@@ -141,7 +141,7 @@ def released_recogniser(
     assert settings.weights is not None  # the settings were checked
     path, kind = Path(settings.weights), task_kind(target, settings.loss)
     network: nn.Module
-    if settings.own:
+    if settings.facts.own:
         network = OwnNetwork(path.read_bytes(), settings, target).to(device)
         first = torch.from_numpy(val.volumes[0].slices[:1, None]).to(device)
         network.check(first, kind.outputs, gradient=title == "task")
@@ -230,7 +230,7 @@ def recogniser_folder(
     """
     target, rows = _target_of_network(target or Target(), settings), _training_rows(pairs, data)
     values = _settings_key(settings, _LATER_SETTINGS) | {"augment": _settings_key(settings.augment, _LATER_AUGMENT)}
-    if settings.released:
+    if settings.facts.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
         values |= {"crop": settings.crop} if settings.crop else {}
         values |= {"input": settings.input.model_dump(mode="json")} if settings.input else {}
@@ -287,7 +287,7 @@ def check_weights(settings: RecogniserSettings, name: str) -> None:
     """
     if settings.weights is not None and not Path(settings.weights).is_file():
         where = "task.pretrain" if name == "task" else name
-        hint = "" if settings.own else f" as {settings.network}'s authors released it; {IR_HINT}"
+        hint = "" if settings.facts.own else f" as {settings.network}'s authors released it; {IR_HINT}"
         raise UserError(
             f"{settings.weights} ({where}.weights) does not exist, expected {NETWORKS[settings.network].files}{hint}"
         )

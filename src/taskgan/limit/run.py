@@ -182,7 +182,7 @@ def limit(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     if reader not in ("judge", "task"):
         raise UserError(f"--reader {reader}: expected judge or task")
-    if (network := (recipe.judge if reader == "judge" else recipe.task.reader)).released:
+    if (network := (recipe.judge if reader == "judge" else recipe.task.reader)).facts.released:
         raise UserError(f"--reader {reader} is {network.network} as released, expected a network that learns")
     check_writable(out, "the limit")
     folders = {"models": [Path(model) for model in models], "restored": [Path(folder) for folder in restored]}

@@ -328,16 +328,18 @@ class Recipe(Settings):
             if not judge.steps:
                 raise ValueError(f"{where}.steps is 0, expected at least 1: an untrained network judges nothing")
             check_network(judge, task, where)
-            if judge.own:  # nothing of it is drawn: another file is another network
+            if judge.facts.own:  # nothing of it is drawn: another file is another network
                 if judge.weights == task.pretrain.weights:
                     raise ValueError(f"{where}.weights is {judge.weights}, as T's is: T is never its own judge")
-            elif judge.network == task.pretrain.network or (judge.seed == task.pretrain.seed and not task.pretrain.own):
+            elif judge.network == task.pretrain.network or (
+                judge.seed == task.pretrain.seed and not task.pretrain.facts.own
+            ):
                 raise ValueError(
                     f"the judge must differ from the task network in both network and seed "
                     f"(both have {judge.network} or seed {judge.seed}, {where}): T is never its own judge"
                 )
             for name, network in ((f"task.{k}.pretrain" if k else "task.pretrain", task.pretrain), (where, judge)):
-                if network.released and not network.own and self.data.intensity.output != "unit":
+                if network.facts.released and not network.facts.own and self.data.intensity.output != "unit":
                     raise ValueError(
                         f"{name}.network is {network.network}, which reads images of 0 to 1, but "
                         f"data.intensity.output is {self.data.intensity.output}; expected unit"

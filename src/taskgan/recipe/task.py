@@ -240,33 +240,18 @@ class RecogniserSettings(Settings):
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
 
     @property
-    def released(self) -> bool:
-        """Whether its weights are somebody else's, and nothing is trained."""
-        return NETWORKS[self.network].released
-
-    @property
-    def own(self) -> bool:
-        """Whether it is a file of the user's own, for any kind of property."""
-        return NETWORKS[self.network].own
-
-    @property
-    def closed_form(self) -> bool:
-        """Whether it learns in closed form, without steps."""
-        return NETWORKS[self.network].closed_form
-
-    @property
-    def dense(self) -> bool:
-        """Whether it answers for every pixel."""
-        return NETWORKS[self.network].dense
+    def facts(self) -> NetworkFacts:
+        """What is known of its network without building it."""
+        return NETWORKS[self.network]
 
     @model_validator(mode="after")
     def _preparation_fits(self) -> "RecogniserSettings":
-        if self.released and (self.reduce > 1 or self.standardise or self.discriminant):
+        if self.facts.released and (self.reduce > 1 or self.standardise or self.discriminant):
             raise ValueError(
                 f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
                 "false and discriminant false"
             )
-        if self.dense and (self.reduce > 1 or self.discriminant):
+        if self.facts.dense and (self.reduce > 1 or self.discriminant):
             raise ValueError(
                 f"network is {self.network}, which answers for every pixel; expected reduce 1 and discriminant false"
             )
@@ -274,13 +259,13 @@ class RecogniserSettings(Settings):
 
     @model_validator(mode="after")
     def _weights_are_named(self) -> "RecogniserSettings":
-        if self.released and not self.weights:
-            hint = "" if self.own else f"; {IR_HINT}"
+        if self.facts.released and not self.weights:
+            hint = "" if self.facts.own else f"; {IR_HINT}"
             raise ValueError(
                 f"network is {self.network} but weights is missing, expected the path of "
                 f"{NETWORKS[self.network].files}{hint}"
             )
-        if self.input is not None and not self.own:
+        if self.input is not None and not self.facts.own:
             raise ValueError(
                 f"input is set but network is {self.network}; expected network program or onnx, or no input"
             )
@@ -288,7 +273,7 @@ class RecogniserSettings(Settings):
             raise ValueError(f"network is {self.network}, which prepares images its own way; expected no crop")
         if self.network == "dlib" and self.width % 2:
             raise ValueError(f"network is dlib with width {self.width}, expected an even one (64 is published)")
-        if self.weights and not self.released:
+        if self.weights and not self.facts.released:
             raise ValueError(
                 f"weights is {self.weights} but network is {self.network}, which is trained here; expected network "
                 f"{_one_of([n for n, facts in NETWORKS.items() if facts.released])}, or no weights"
@@ -369,19 +354,19 @@ def check_network(network: RecogniserSettings, target: Target, where: str) -> No
             its place in the recipe.
     """
     dense = target.facts.dense
-    if network.own:
+    if network.facts.own:
         return
-    if network.dense != dense:
+    if network.facts.dense != dense:
         expected = _one_of([name for name, n in NETWORKS.items() if n.dense == dense and not n.released])
         raise ValueError(f"{where}.network is {network.network}, expected {expected} for kind {target.kind}")
     if target.kind == "embedding":
         return
-    if network.closed_form or network.discriminant:
-        what = f"network is {network.network}" if network.closed_form else "discriminant is true"
+    if network.facts.closed_form or network.discriminant:
+        what = f"network is {network.network}" if network.facts.closed_form else "discriminant is true"
         raise ValueError(
             f"{where}.{what}, which is fitted to identities; expected task.kind embedding, found {target.kind}"
         )
-    if network.released:
+    if network.facts.released:
         raise ValueError(
             f"{where}.network is {network.network}, which tells identities; expected task.kind embedding, found "
             f"{target.kind}"

@@ -118,7 +118,7 @@ class Task(Target):
                 "task.training is joint with task.loss squared: T would give all images one descriptor; say "
                 "frozen, or proper"
             )
-        if self.pretrain.released and self.training != "frozen":
+        if self.pretrain.facts.released and self.training != "frozen":
             raise ValueError(
                 f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
                 "as they were released; expected frozen"

@@ -187,7 +187,7 @@ def _recipe(weights: Path, **changes: Any) -> Recipe:
 
 
 def test_what_does_not_go_together_is_named(weights: Path) -> None:
-    assert _recipe(weights).task.pretrain.released
+    assert _recipe(weights).task.pretrain.facts.released
     for changes, words in (
         ({"task__pretrain__weights": None}, r"weights is missing, expected the path.*network: ir trains"),
         (

@@ -15,11 +15,6 @@ class Binary(TaskKind):
 
     measure = ("slice MAE", "Mean |probability − label| over the middle slices")
 
-    @property
-    def outputs(self) -> int:
-        """One logit."""
-        return 1
-
     def loss(self, output: Tensor, label: Tensor) -> Tensor:
         """(B,) from logits (B, 1) or (B,) and y (B,) in 0 to 1.
 

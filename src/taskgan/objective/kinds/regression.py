@@ -8,7 +8,7 @@ from taskgan.objective.task import OutputReading, TaskKind, flat_output
 
 
 class Regression(TaskKind):
-    """A value. T's output t says how many scales the value lies above the centre: v = centre + scale · t.
+    """A value. T's one output t says how many scales the value lies above the centre: v = centre + scale · t.
 
     ``squared``: ((v − y) / scale)², Eq. 3 in units of the scale, which by default is the SD of y over the training
     subjects: answering with the mean costs 1, whatever the unit of y. ``proper``: Huber's loss of the same
@@ -17,11 +17,6 @@ class Regression(TaskKind):
     """
 
     measure = ("slice MAE", "Mean |value − label| over the middle slices, in the label's own unit")
-
-    @property
-    def outputs(self) -> int:
-        """The standardised value."""
-        return 1
 
     def loss(self, output: Tensor, label: Tensor) -> Tensor:
         """(B,) from outputs (B, 1) or (B,) and y (B,) in its own unit.
