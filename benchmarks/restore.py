@@ -141,7 +141,7 @@ def from_file_to_file(work: Path, model: str, image: np.ndarray, threads: int) -
 
 
 def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Seconds a volume and the restored slices, by method; the methods take turns block by block."""
+    """Seconds a volume and the restored slices that hold anything, by method; the methods take turns block by block."""
     import torch
 
     from taskgan.cohort.slices import to_slices
@@ -175,7 +175,8 @@ def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, fl
             restored = method(inputs[start : start + block])
             seconds[name] += time.perf_counter() - began
             results[name].append(restored)
-    return seconds, {name: np.concatenate(parts) for name, parts in results.items()}
+    measured = inputs.any(axis=(1, 2, 3))  # where nothing was, restoring gives zero, and the bare network something
+    return seconds, {name: np.concatenate(parts)[measured] for name, parts in results.items()}
 
 
 def differences(results: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:

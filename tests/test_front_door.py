@@ -18,6 +18,7 @@ import yaml
 from torch import Tensor, nn
 
 import taskgan
+from small_models import write
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 
 Network = Callable[..., nn.Module]
@@ -46,6 +47,16 @@ def test_importing_it_is_cheap() -> None:
     assert not in_a_new_process(heavy).split()
 
 
+def test_restoring_imports_no_compiler(tmp_path: Path) -> None:
+    """It takes as long to load as torch itself."""
+    model = write(tmp_path / "model")
+    restore = (
+        f"import sys, numpy, taskgan, taskgan.restore.run; one = taskgan.Restorer.from_folder({str(model)!r}); "
+        "one.restore(numpy.ones((16, 16, 4))); print('torch._dynamo' in sys.modules)"
+    )
+    assert in_a_new_process(restore).split()[-1] == "False"
+
+
 def test_every_name_is_there_and_is_what_type_checkers_see() -> None:
     tree = ast.parse(Path(taskgan.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
@@ -68,6 +79,7 @@ import taskgan.{verb}.{module} as module
 from taskgan.{verb}.{module} import {verb} as function
 from taskgan import {verb} as again
 import taskgan
+from small_models import write
 assert module.{verb} is function and inspect.signature({verb}) == inspect.signature(function)
 for called in ({verb}, again, taskgan.{verb}):
     try:

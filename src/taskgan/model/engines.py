@@ -26,6 +26,7 @@ from taskgan.core.files import processor_name, read_measured, write_measured
 from taskgan.core.tensors import bf16_is_native
 from taskgan.core.version import __version__
 from taskgan.networks.generator import UNet
+from taskgan.networks.programs import onnx_session
 
 Precision = Literal["auto", "32", "bf16"]
 
@@ -60,8 +61,12 @@ def fold_batch_norms(network: UNet, *, in_place: bool = False) -> UNet:
                 transposed = isinstance(convolution, nn.ConvTranspose2d)
                 fused = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
                 layers[index] = nn.Sequential(fused, nn.Identity())
-    fast.requires_grad_(False)
-    return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    before = {tensor.data_ptr() for tensor in fast.state_dict().values()}
+    fast.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for tensor in (*fast.parameters(), *fast.buffers()):
+        if tensor.data_ptr() in before:  # as long as one piece of a mapped file is used, all of it stays in memory
+            tensor.data = tensor.data.clone()
+    return fast
 
 
 def to_bf16(network: UNet) -> UNet:
@@ -148,11 +153,7 @@ def openvino_run(model: Any, *, bf16: bool = False, threads: int = 0) -> Run:
 
 def onnxruntime_run(model: bytes | str, *, threads: int = 0) -> Run:
     """A function of arrays for an ONNX file, as bytes or by its path; 0 threads are the engine's own choice."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnx_session(model, threads)
     name = session.get_inputs()[0].name
     return lambda images: np.asarray(session.run(None, {name: np.ascontiguousarray(images)})[0])
 

@@ -174,6 +174,10 @@ class UNet(nn.Module):
         return features * mask.to(features) / (1 - self.dropout)
 
     def _initialise(self) -> None:
+        if (
+            self.last.weight.is_meta
+        ):  # to be filled from a file; drawing nothing would import torch's compiler, a second
+            return
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 decoder = isinstance(module, nn.ConvTranspose2d | _ResizeConv)  # ReLU follows

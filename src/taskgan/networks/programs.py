@@ -138,16 +138,21 @@ def _torch_program(content: bytes, file: str) -> Any:
     return program.requires_grad_(False)
 
 
+def onnx_session(model: bytes | str, threads: int = 0) -> Any:
+    """ONNX Runtime's session for a file, as bytes or by its path; 0 threads are its own choice."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 def _onnx_program(content: bytes, file: str) -> Callable[[Tensor], Any]:
     try:
-        import onnxruntime
+        session = onnx_session(content, torch.get_num_threads())
+        (place,) = session.get_inputs()
     except ImportError:
         raise UserError(f"{file} needs onnxruntime, which is not installed: pip install 'taskgan[export]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        (place,) = session.get_inputs()
     except Exception as error:  # onnxruntime's are of no common base, more than one input is a ValueError
         raise UserError(
             f"{file} cannot be read as ONNX ({error_text(error)}), expected one file with its weights and one input"

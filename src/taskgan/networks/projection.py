@@ -94,7 +94,12 @@ class Projection(nn.Module):
             return projected
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # decompositions are no part of a graph
+def leave_out_of_graphs() -> None:
+    """Before ``torch.compile``: decompositions are no part of a graph. (Not above: what it imports takes a second.)"""
+    global _axis
+    _axis = torch.compiler.disable(_axis)  # type: ignore[no-untyped-call]
+
+
 def _axis(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> AxisFactors:
     return _tensors(steps, int(length), device, kind)
 

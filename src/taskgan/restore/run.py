@@ -126,13 +126,8 @@ def restore(
     if scheduler:  # whose workers stand elsewhere
         out, places, refinement = out.resolve(), [place.resolve() for place in places], refinement.resolved()
     torch.set_num_threads(threads or torch.get_num_threads())
-    wished: Mapping[str, Any] = {
-        "split": split,
-        "select": select,
-        "conditions": conditions,
-        "series": series,
-        "numbers": numbers,
-    }
+    wished: dict[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
+    wished["numbers"] = numbers
     mode, computes = check_precision(precision), check_engine(engine)
     if not Path(model).exists():
         model = _listed_model(str(model), places, out, wished, Path(index) if index else None)

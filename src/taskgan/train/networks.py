@@ -13,6 +13,7 @@ from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
 from taskgan.networks.discriminator import ImageDiscriminator, VolumeDiscriminator
 from taskgan.networks.generator import UNet, generator_network, memory_format
+from taskgan.networks.projection import leave_out_of_graphs
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
 from taskgan.recipe import Recipe, Task
@@ -365,5 +366,8 @@ def _seeded(recipe: Recipe, purpose: str, make: Callable[[], _Network]) -> _Netw
 def _compiled(generator: nn.Module, choice: MachineChoice) -> Callable[[Tensor], Tensor]:
     # Only generators are compiled: D's and T's graphs are walked by several backward passes, each for other
     # weights, and a compiled backward pass computes all gradients every time.
-    called: Callable[[Tensor], Tensor] = torch.compile(generator) if choice.compile else generator
-    return called
+    if not choice.compile:
+        return generator
+    leave_out_of_graphs()
+    compiled: Callable[[Tensor], Tensor] = torch.compile(generator)
+    return compiled
