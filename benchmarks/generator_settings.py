@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 
 from taskgan.cohort.pairs import Pair, read_pairs
+from taskgan.core.errors import UserError
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.images.volumes import read_volume
@@ -111,4 +112,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(str(error)) from None

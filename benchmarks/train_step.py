@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
+from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
@@ -184,4 +185,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(str(error)) from None

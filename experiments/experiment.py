@@ -62,6 +62,7 @@ class Experiment:
         within: How far under the best PSNR a setting may be chosen, dB.
         groups: The stages; those of a group are made run by run, and a group waits for the one before.
         shared: Stages that several processes can share.
+        baseline: Of the main report.
         beside: Further reports, each of methods of which the first is the baseline.
         small: What a trial changes in the recipe.
         about: Beginning of the published page.
@@ -79,6 +80,7 @@ class Experiment:
     within: ClassVar[float | None] = None
     groups: ClassVar[Sequence[tuple[str, ...]]] = (("cohort",), ("sweep",), ("train", "judge"), ("report",))
     shared: ClassVar[Sequence[str]] = ("sweep", "train", "judge")
+    baseline: ClassVar[str] = "gan"
     beside: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     small: ClassVar[tuple[str, ...]] = ()
     about: ClassVar[str]
@@ -202,7 +204,7 @@ class Experiment:
             absent = [folder.parent.name for folder in folders if not (folder / "summary.json").is_file()]
             if absent:
                 raise UserError(f"{', '.join(absent)} are not judged; run the stages train and judge first")
-            first = "gan" if name == "report" else some[0]
+            first = self.baseline if name == "report" else some[0]
             compare(folders, self.work / name, baseline=first, overwrite=True)
 
     def compared(self, methods: Sequence[str]) -> Sequence[str]:

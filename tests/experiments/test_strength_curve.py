@@ -5,6 +5,7 @@ from pathlib import Path
 from discs import RECIPE, make_discs
 from experiment_scripts import loaded
 from small_models import card_of, network_of
+from taskgan.core.files import read_yaml
 from taskgan.core.tables import csv_rows
 from taskgan.model.folder import write_model
 
@@ -21,4 +22,7 @@ def test_a_row_a_strength_and_a_picture(tmp_path: Path) -> None:
     assert [row["strength"] for row in rows] == ["0", "0.5", "1"]
     assert len({row["psnr"] for row in rows}) == 3
     assert all(row["judge_mae_low"] for row in rows)
+    assert "lesion_auc" not in rows[0]
     assert (tmp_path / "out" / "strength.png").is_file()
+    record = read_yaml(tmp_path / "out" / "strength.yaml")
+    assert (record["subjects"], len({model["checksum"] for model in record["models"]})) == (6, 2)
