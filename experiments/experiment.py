@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
+from taskgan.core.parts import Part, parse_part
 from taskgan.recipe import Recipe, read_recipe
 
 SEEDS = (0, 1, 2)
@@ -122,7 +123,7 @@ class Experiment:
         """In order. Seeds outermost: an interrupted experiment has whole seeds of every method."""
         return [(m, s) for s in seeds for m in methods if m not in self.untrained or s == seeds[0]]
 
-    def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         """A stage that is not made run by run; an experiment adds its own."""
         if name == "cohort":
             folder = getattr(asked, self.data[0].lstrip("-"))
@@ -256,8 +257,6 @@ class Experiment:
 
     def make(self, asked: argparse.Namespace, stages: Sequence[str], methods: Sequence[str]) -> None:
         """The stages, in this process."""
-        from taskgan.core.parts import parse_part
-
         share = parse_part(asked.share)
         for group in self.groups:
             wanted = [stage for stage in group if stage in stages]
@@ -295,9 +294,9 @@ def complete(restored: Path) -> bool:
     return record.is_file() and read_yaml(record).get("status") == "complete"
 
 
-def own(items: Sequence[Item], share: tuple[int, int] | None) -> Sequence[Item]:
+def own(items: Sequence[Item], share: Part | None) -> Sequence[Item]:
     """Those of a share K/N."""
-    return items if share is None else items[share[0] - 1 :: share[1]]
+    return items if share is None else share.of(items)
 
 
 def run_all(calls: Sequence[Sequence[str]]) -> None:

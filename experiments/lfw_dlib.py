@@ -31,6 +31,7 @@ from lfw_faces import TRIAL, Faces
 from taskgan.cohort.verification import read_verification_pairs
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_rows, write_yaml
+from taskgan.core.parts import Part
 from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
 from taskgan.networks.photos import cropped
 
@@ -92,7 +93,7 @@ class DlibFaces(Faces):
         task = f"task.pretrain={{network: dlib, weights: '{self.work / FILE}', crop: [{crop}], seed: 0}}"
         return "optimiser.steps=1200", *super().changes, task, "task.size=128"
 
-    def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         if name in ("bound", "second"):
             getattr(self, name)()
         else:

@@ -26,6 +26,7 @@ from typing import Any
 from experiment import SEEDS, Experiment, Method, Sweep, called, own
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import UserError
+from taskgan.core.parts import Part
 
 FACTOR = 8
 COHORT: dict[str, Any] = {"crop": 128}
@@ -124,7 +125,7 @@ class Faces(Experiment):
         if not self.table.is_file() or len(read_pairs(self.table)) != len(rows):
             write_pairs(self.table, rows)
 
-    def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         """Beside the common ones: T and the judge, each by one process."""
         if name in ("recognisers", "sweep"):
             self.pairs()

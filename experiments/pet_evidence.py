@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiment import SEEDS, Experiment, Method, Sweep, called
+from taskgan.core.parts import Part
 from taskgan.recipe import Recipe
 
 SUBJECTS, SPLITS, POSITIVE, BORDERLINE = 200, (0.6, 0.14, 0.26), 0.35, 0.25
@@ -91,7 +92,7 @@ class Pet(Experiment):
         )
         simulate_pet(self.cohort, settings)
 
-    def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         """Beside the common ones: judges that chose nothing, and what a slice holds."""
         if name == "audit":
             self.audits(asked.seeds)

@@ -21,6 +21,7 @@ from typing import Any
 
 from experiment import SEEDS, Experiment, Method, called, complete
 from taskgan.core.files import read_yaml, write_yaml
+from taskgan.core.parts import Part
 from taskgan.recipe import Recipe, read_recipe
 
 COHORT: dict[str, Any] = {"subjects": 200, "positive": 0.35, "borderline": 0.25, "splits": (0.6, 0.14, 0.26)}
@@ -154,7 +155,7 @@ class Pet(Experiment):
         there = complete(out) or (out / "monai.yaml").is_file()
         return out if there else super().restored(run, out, split)
 
-    def stage(self, name: str, asked: argparse.Namespace, share: tuple[int, int] | None) -> None:
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         """Beside the common ones: judges that chose nothing, and what the input holds."""
         if name == "audit":
             for seed in asked.seeds:

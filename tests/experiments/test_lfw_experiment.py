@@ -12,6 +12,7 @@ from procedural_lfw import procedural_lfw
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
+from taskgan.core.parts import parse_part
 from taskgan.core.tables import csv_rows
 from taskgan.recipe import dump_recipe
 
@@ -57,7 +58,7 @@ def test_two_methods_that_are_set_against_each_other_differ_in_one_thing(script:
 def test_shares_are_disjoint_and_together_all(script: ModuleType) -> None:
     runs = script.Faces(Path()).runs(list(script.METHODS), (0, 1, 2))
     assert [seed for _, seed in runs] == sorted(seed for _, seed in runs)  # seeds outermost
-    halves = [script.own(runs, (k, 2)) for k in (1, 2)]
+    halves = [script.own(runs, parse_part(f"{k}/2")) for k in (1, 2)]  # what --share 1/2 hands on
     assert sorted(halves[0] + halves[1]) == sorted(runs)
     assert script.own(runs, None) == runs
 
