@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiment import called, complete
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_text
@@ -91,7 +92,8 @@ MODELS = {
         limits=(
             "Trained on simulated data alone (spin-echo signal equations, 14 deformed BrainWeb heads): no scanner's.",
             "For the sequence that was simulated: four saturation delays, two echoes, complex images.",
-            "False lesions: several an image more than clean images have; the fit of the physics has fewer.",
+            "T2-FLAIR keeps the lesions (10.8 of 10.8 found, AUC .991) and invents 15 an image, the physics' fit none.",
+            "T1w and T1-FLAIR lose lesions (AUC .38 and .83; clean images .67 and .96): for them take the fit.",
         ),
     ),
 }
@@ -170,10 +172,12 @@ def _simulate(model: ShippedModel, cohort: Path, anatomy: Path) -> None:
 
 
 def _restore_by_rival(rival: str, cohort: Path, out: Path, recipe: Recipe) -> None:
+    if complete(out):  # again they would be other files, and its evaluation one of files that are gone
+        return
     if rival == "relaxometry":
         from taskgan.relaxometry.files import restore_by_relaxometry
 
-        restore_by_relaxometry([cohort / "pairs.csv"], out, recipe=recipe, split="test", overwrite=True)
+        restore_by_relaxometry([cohort / "pairs.csv"], out, recipe=recipe, split="test")
     else:
         from taskgan.restore.filters import restore_by_filter
 
@@ -192,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    called(main)
