@@ -95,6 +95,12 @@ def test_a_folder_that_is_no_evaluation_is_named(tmp_path: Path) -> None:
         load_comparison([])
 
 
+def test_a_folder_that_is_no_evaluation_is_named_beside_others(evaluations: list[Path], tmp_path: Path) -> None:
+    """It used other SUVR cuts, it was said."""
+    with pytest.raises(UserError, match="absent holds no cases.csv; expected a folder that taskgan evaluate made"):
+        load_comparison([*evaluations, tmp_path / "absent"])
+
+
 def test_a_note_of_all_evaluations_is_said_once(evaluations: list[Path], fake_runs: Path, tmp_path: Path) -> None:
     copies = []
     for folder in evaluations[:3]:

@@ -165,14 +165,14 @@ def load_comparison(
     evaluations = tuple(EvaluationFolder(Path(f), read_record(Path(f) / "evaluation.yaml")) for f in folders)
     if wrong := [text for e in evaluations for text in differing(e.folder / "evaluation.yaml", e.record) or ()]:
         raise UserError(f"{wrong[0]} since it was evaluated; make it again with taskgan evaluate --overwrite")
-    cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
+    frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
+    cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations if e.record}
     if len(cuts) > 1:
         raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
     judged = [e.record["property"] for e in evaluations if e.record.get("property")]
     properties = {", ".join([str(one.get("kind")), *map(str, one.get("labels", ()))]) for one in judged}
     if len(properties) > 1:
         raise UserError(f"the evaluations judged different properties ({'; '.join(sorted(properties))}), expected one")
-    frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
     frame = _without_duplicates(frame)
     restoring = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
     if not restoring:
