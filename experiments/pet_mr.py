@@ -10,10 +10,12 @@ The T1-weighted image lies exactly on its PET, and the simulator's uptake follow
 above for what an MR of another examination, registered, would add.
 """
 
+import argparse
 from pathlib import Path
 from typing import Any
 
-from experiment import Experiment, Method, called, complete
+from experiment import SEEDS, Experiment, Method, called, complete
+from taskgan.core.parts import Part
 from taskgan.recipe import Recipe, read_recipe
 
 COHORT: dict[str, Any] = {"subjects": 100, "positive": 0.35, "borderline": 0.25, "splits": (0.5, 0.14, 0.36)}
@@ -34,7 +36,7 @@ class PetMr(Experiment):
     }
     untrained = (FILTER,)
     sweeps = {}  # noqa: RUF012
-    groups = (("cohort",), ("train", "judge"), ("report",))
+    groups = (("cohort",), ("train", "judge"), ("report",), ("limit",))
     baseline = "l1_volume"
     small = (
         "generator={dimensions: 3, width: 4, max_width: 8, depth: 1, norm: none, residual: 4}",
@@ -55,7 +57,7 @@ python experiments/pet_mr.py WORK --publish results/pet-mr
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every case in `cases.csv`.
+`evidence.yaml`; every case in `cases.csv`; what the PET holds of the label, and L1 of volumes keeps, in `limit-judge/`.
 """
 
     def base(self) -> Recipe:
@@ -67,6 +69,15 @@ What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, see
 
         changes = TRIAL_COHORT if self.trial else {}
         simulate_pet(self.cohort, PetSimulation(anatomy=folder, with_t1=True, **COHORT | changes))
+
+    def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
+        """Beside the common ones: how much of the label the PET holds, and L1 of it keeps."""
+        if name == "limit":
+            from taskgan.limit.run import limit
+
+            limit(self.base(), self.cohort, self.work / "limit" / "judge", models=[self.run("l1_volume", SEEDS[0])])
+        else:
+            super().stage(name, asked, share)
 
     def judge(self, method: str, seed: int) -> None:
         """The filter's images come from no run."""
