@@ -7,6 +7,7 @@ import pytest
 from taskgan.core.artefact import commit, is_done, read_record, request_digest, verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import write_text
+from taskgan.judges.lesions import FOLDER as OBSERVERS
 
 
 def test_a_marker_vouches_for_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +38,8 @@ def test_an_input_folder_that_changed_is_another_request(tmp_path: Path) -> None
     write_text(source / "sub-1" / "x.nii.gz", "x")
     first = request_digest(out, cohort=source)
     write_text(out / "cases.csv", "own output")
-    write_text(source / "derivatives" / "recognisers" / "judge" / "w", "kept there by verbs")
+    for kept in ("recognisers", OBSERVERS):  # by verbs, evaluate among them: the same call again is the same request
+        write_text(source / "derivatives" / kept / "judge" / "w", "learnt")
     assert request_digest(out, cohort=source) == first
     write_text(source / "sub-1" / "x.nii.gz", "other")
     assert request_digest(out, cohort=source) != first

@@ -162,8 +162,8 @@ def request_digest(out: Path, **arguments: Any) -> str:
     Args:
         out: Where the verb writes; not an input, also where it lies below one.
         arguments: By name. Files count by their bytes; folders by their tables and records (bytes) and by names,
-            sizes and times of all files, but for recognisers and a limit that verbs put there. Objects that have no
-            values of their own (a network) are never the same.
+            sizes and times of all files, but for recognisers, observers and a limit that verbs put there. Objects that
+            have no values of their own (a network) are never the same.
     """
     return value_digest({name: _digestible(value, out.resolve()) for name, value in arguments.items()}, 64)
 
@@ -176,7 +176,7 @@ def _digestible(value: Any, out: Path) -> Any:
         for path in sorted(value.rglob("*")):
             name = path.relative_to(value)
             hidden = any(part.startswith(".") for part in name.parts)
-            ours = "recognisers" in name.parts or name.parts[:2] == ("derivatives", "limit")
+            ours = {"recognisers", "lesion_observers"} & {*name.parts} or name.parts[:2] == ("derivatives", "limit")
             if hidden or ours or not path.is_file() or out in path.resolve().parents:
                 continue
             status = path.stat()
