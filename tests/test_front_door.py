@@ -79,7 +79,6 @@ import taskgan.{verb}.{module} as module
 from taskgan.{verb}.{module} import {verb} as function
 from taskgan import {verb} as again
 import taskgan
-from small_models import write
 assert module.{verb} is function and inspect.signature({verb}) == inspect.signature(function)
 for called in ({verb}, again, taskgan.{verb}):
     try:

@@ -96,7 +96,7 @@ def test_models_that_ship_are_whole_and_small(monkeypatch: pytest.MonkeyPatch) -
         text = (one.folder / "README.md").read_text()
         assert one.card.checksum in text
         assert "simulated" in text
-        assert "gaussian" in text
+        assert ("gaussian" if "pet" in one.name else "relaxometry") in text  # who learns nothing stands beside
 
 
 def test_a_model_goes_to_a_hub_and_comes_back(index: Path, tmp_path: Path) -> None:
