@@ -174,9 +174,7 @@ class UNet(nn.Module):
         return features * mask.to(features) / (1 - self.dropout)
 
     def _initialise(self) -> None:
-        if (
-            self.last.weight.is_meta
-        ):  # to be filled from a file; drawing nothing would import torch's compiler, a second
+        if self.last.weight.is_meta:  # filled from a file; to draw for it would import torch's compiler: a second
             return
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
