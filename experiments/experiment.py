@@ -170,12 +170,12 @@ class Experiment:
         """The images of a split by a run's model, once."""
         from taskgan.restore.run import restore
 
+        if complete(out):
+            return out
         if not (run / "model").is_dir():
             raise UserError(f"{run} holds no model; run the stage train first")
         table = self.table / "pairs.csv" if self.table.is_dir() else self.table
-        if not complete(out):
-            restore(run / "model", [table], out, split=split, precision="32", overwrite=True)
-        return out
+        return restore(run / "model", [table], out, split=split, precision="32", overwrite=True)
 
     def judge(self, method: str, seed: int) -> None:
         """Restore the test images and read them all."""

@@ -92,9 +92,6 @@ class Lesions(Experiment):
             restore_by_relaxometry([self.cohort / "pairs.csv"], restored, recipe=self.base(), split="test")
         super().judge(method, seed)
 
-    def restored(self, run: Path, out: Path, split: str) -> Path:
-        return out if complete(out) else super().restored(run, out, split)
-
     def publish(self, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
         super().publish(out, methods, seeds)
         self.picture(out / "lesions.png", seeds[0])

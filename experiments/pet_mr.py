@@ -16,7 +16,6 @@ from typing import Any
 
 from experiment import SEEDS, Experiment, Method, called, complete
 from taskgan.core.parts import Part
-from taskgan.recipe import Recipe, read_recipe
 
 COHORT: dict[str, Any] = {"subjects": 100, "positive": 0.35, "borderline": 0.25, "splits": (0.5, 0.14, 0.36)}
 TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "splits": (0.5, 0.25, 0.25)}
@@ -60,9 +59,6 @@ What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, see
 `evidence.yaml`; every case in `cases.csv`; what the PET holds of the label, and L1 of volumes keeps, in `limit-judge/`.
 """
 
-    def base(self) -> Recipe:
-        return read_recipe("pet-volume-demo", self.changes)
-
     def make_cohort(self, folder: Path) -> None:
         from taskgan.simulate.pet.cohort import simulate_pet
         from taskgan.simulate.pet.settings import PetSimulation
@@ -87,9 +83,6 @@ What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, see
 
             restore_by_filter(method, [self.table], restored, recipe=self.base(), split="test")
         super().judge(method, seed)
-
-    def restored(self, run: Path, out: Path, split: str) -> Path:
-        return out if complete(out) else super().restored(run, out, split)
 
 
 if __name__ == "__main__":

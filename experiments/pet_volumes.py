@@ -152,8 +152,7 @@ class Pet(Experiment):
         super().judge(method, seed)
 
     def restored(self, run: Path, out: Path, split: str) -> Path:
-        there = complete(out) or (out / "monai.yaml").is_file()
-        return out if there else super().restored(run, out, split)
+        return out if (out / "monai.yaml").is_file() else super().restored(run, out, split)
 
     def stage(self, name: str, asked: argparse.Namespace, share: Part | None) -> None:
         """Beside the common ones: judges that chose nothing, and what the input holds."""
